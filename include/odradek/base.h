@@ -1,0 +1,412 @@
+/* base: what every other layer stands on. No Kafka word in here.
+ *
+ * Memory, counted buffers, lists and maps, CRC-32C, and the seams: clock, random, files, loops and workers. A `struct world`
+ * bundles the seams. There are two worlds: the real one (libuv, POSIX) and the simulated one (one thread, one seed: see
+ * world_sim_new), and nothing above this layer can tell which it lives in.
+ *
+ * Errors: 0 or a negative `enum err`. Functions of `struct fs` return -errno instead; err_of_errno() translates.
+ * Threads: unless a comment says otherwise a function may be called from any thread on objects nobody else touches. */
+#pragma once
+#include <assert.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <pthread.h>
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
+#define BIT(n)                          (1u << (n))
+#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
+#define KiB                             (1024LL)
+#define MiB                             (1024LL * 1024)
+#define GiB                             (1024LL * 1024 * 1024)
+#define PRINTF(f, a)                    __attribute__((format(printf, f, a)))
+#define NODISCARD                       __attribute__((warn_unused_result))
+
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
+
+enum err {
+    E_BASE = -20000,
+#define ERR(name, text, kafka) E_##name,
+#include <odradek/err_list.h>
+#undef ERR
+    E_END
+};
+const char *err_text(int err);     /* never NULL; also takes -errno */
+int         err_kafka(int err);    /* the Kafka error code a client is told; 0 for 0 */
+int         err_of_errno(int neg); /* -ENOSPC -> E_NO_SPACE, -ENOENT -> E_NOT_FOUND, …, else E_IO */
+
+/* What went wrong at start-up or recovery, in a person's words, wrapped outward: "topic t-0: segment 42: bad CRC". */
+struct why {
+    char text[512];
+};
+int why(struct why *w, int err, const char *fmt, ...) PRINTF(3, 4);      /* sets the text, returns err; w may be NULL */
+int why_wrap(struct why *w, int err, const char *fmt, ...) PRINTF(3, 4); /* "<new>: <old>", returns err */
+
+/* ---- lists: intrusive, doubly linked, circular -------------------------------------------------------------------- */
+
+struct list {
+    struct list *prev, *next;
+};
+static inline void list_init(struct list *l) { l->prev = l->next = l; }
+static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline bool list_linked(const struct list *n) { return n->next && n->next != n; }
+static inline void list_push(struct list *l, struct list *n) /* at the back */
+{
+    n->prev = l->prev;
+    n->next = l;
+    l->prev->next = n;
+    l->prev = n;
+}
+static inline void list_push_front(struct list *l, struct list *n) { list_push(l->next, n); }
+static inline void list_remove(struct list *n)
+{
+    n->prev->next = n->next;
+    n->next->prev = n->prev;
+    list_init(n);
+}
+static inline struct list *list_pop(struct list *l) /* from the front; NULL when empty */
+{
+    struct list *n = l->next;
+    if (n == l) return NULL;
+    list_remove(n);
+    return n;
+}
+static inline void list_take(struct list *to, struct list *from) /* `to` is initialised here; `from` is left empty */
+{
+    list_init(to);
+    if (list_empty(from)) return;
+    *to = *from;
+    to->next->prev = to;
+    to->prev->next = to;
+    list_init(from);
+}
+#define list_each(it, l)           for (struct list *it = (l)->next; it != (l); it = it->next)
+#define list_each_safe(it, tmp, l) for (struct list *it = (l)->next, *tmp = it->next; it != (l); it = tmp, tmp = it->next)
+
+/* ---- bytes --------------------------------------------------------------------------------------------------------- */
+
+/* Borrowed bytes or text: never owned, never NUL-terminated. p == NULL is null, which is not the same as empty. */
+struct slice {
+    const char *p;
+    size_t      n;
+};
+#define S(lit)  ((struct slice){ "" lit, sizeof(lit) - 1 })
+#define S_FMT   "%.*s"
+#define S_ARG(s) (int)(s).n, (s).p ? (s).p : ""
+static inline struct slice slice_of(const char *z) { return (struct slice){ z, z ? strlen(z) : 0 }; }
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.n == b.n && !a.p == !b.p && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+int slice_cmp(struct slice a, struct slice b); /* memcmp order, shorter first; null first */
+
+struct uuid {
+    uint8_t b[16];
+};
+#define UUID_ZERO ((struct uuid){ { 0 } })
+enum { UUID_TEXT = 23 }; /* 22 characters of URL-safe base64 and a NUL */
+static inline bool uuid_eq(struct uuid a, struct uuid b) { return memcmp(a.b, b.b, 16) == 0; }
+static inline bool uuid_is_zero(struct uuid a) { return uuid_eq(a, UUID_ZERO); }
+void               uuid_text(struct uuid u, char out[UUID_TEXT]);
+int                uuid_parse(struct slice text, struct uuid *out); /* 0 or E_INVALID */
+
+/* Big-endian fields in bytes of any alignment. */
+static inline uint16_t be16(const void *p) { uint16_t v; memcpy(&v, p, 2); return __builtin_bswap16(v); }
+static inline uint32_t be32(const void *p) { uint32_t v; memcpy(&v, p, 4); return __builtin_bswap32(v); }
+static inline uint64_t be64(const void *p) { uint64_t v; memcpy(&v, p, 8); return __builtin_bswap64(v); }
+static inline void     put_be16(void *p, uint16_t v) { v = __builtin_bswap16(v); memcpy(p, &v, 2); }
+static inline void     put_be32(void *p, uint32_t v) { v = __builtin_bswap32(v); memcpy(p, &v, 4); }
+static inline void     put_be64(void *p, uint64_t v) { v = __builtin_bswap64(v); memcpy(p, &v, 8); }
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n); /* CRC-32C (Castagnoli); start with 0; chains */
+uint64_t hash_bytes(const void *p, size_t n);           /* seeded per process from rand in the real world; fixed in the simulator */
+
+/* ---- memory -------------------------------------------------------------------------------------------------------- */
+
+/* Small allocations abort on failure, so they never return NULL. */
+void *mem_alloc(size_t n);
+void *mem_zalloc(size_t n);
+void *mem_realloc(void *p, size_t n);
+void  mem_free(void *p);
+char *mem_strdup(struct slice s); /* NUL-terminated copy */
+#define new(T) ((T *)mem_zalloc(sizeof(T)))
+
+/* A budget for memory that clients decide the size of. Shared by threads. */
+struct mem_budget {
+    _Atomic int64_t used;
+    int64_t         limit; /* bytes; 0 = none */
+};
+bool mem_charge(struct mem_budget *b, int64_t n); /* false, and nothing charged, when it would pass the limit */
+void mem_uncharge(struct mem_budget *b, int64_t n);
+
+/* A region freed as a whole. Its first block may be embedded by the owner; further blocks come from a per-thread pool of blocks that
+ * gives memory back when idle, so a steady request allocates nothing. In ODR_DEV builds freed arena memory is poisoned. */
+struct arena_block;
+struct arena {
+    struct arena_block *blocks;
+    char               *at, *end;
+    size_t              used;  /* bytes handed out */
+    size_t              limit; /* for arena_try; 0 = none */
+};
+void  arena_init(struct arena *a);
+void  arena_free(struct arena *a);            /* frees all; the arena may be used again */
+void *arena_alloc(struct arena *a, size_t n); /* 16-byte aligned, uninitialised, never NULL */
+void *arena_try(struct arena *a, size_t n);   /* the same for sizes a client decides: NULL past the limit */
+void *arena_zalloc(struct arena *a, size_t n);
+struct slice arena_copy(struct arena *a, struct slice s); /* null stays null */
+struct slice arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3); /* also NUL-terminated */
+#define arena_new(a, T)       ((T *)arena_zalloc((a), sizeof(T)))
+#define arena_array(a, T, n)  ((T *)arena_zalloc((a), sizeof(T) * (size_t)(n)))
+void mem_pool_trim(void); /* gives this thread's idle blocks back; loops call it when idle */
+
+/* Counted bytes: what was received, or what waits to be sent. Freed with the last reference, on any thread. */
+struct buf {
+    _Atomic uint32_t refs;
+    uint32_t         cap;
+    uint32_t         len; /* for the owner's use */
+    uint8_t          data[];
+};
+struct buf *buf_new(size_t cap); /* one reference, len 0; from the thread's pool where it fits */
+static inline struct buf *buf_ref(struct buf *b)
+{
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+void buf_unref(struct buf **b); /* nulls *b */
+
+/* A growable byte string on the heap. Zero it to initialise. */
+struct bytes {
+    uint8_t *p;
+    size_t   n, cap;
+};
+void *bytes_room(struct bytes *b, size_t n); /* room for n more at the end; the caller adds to b->n */
+void  bytes_put(struct bytes *b, const void *p, size_t n);
+void  bytes_printf(struct bytes *b, const char *fmt, ...) PRINTF(2, 3);
+void  bytes_free(struct bytes *b);
+
+/* Intrusive hash map, open hashing. Keys are compared by the caller's function. Zero it to initialise. */
+struct map_node {
+    struct map_node *next;
+    uint64_t         hash;
+};
+struct map {
+    struct map_node **slots;
+    size_t            n, mask;
+};
+typedef bool map_eq(const struct map_node *n, const void *key);
+struct map_node *map_find(const struct map *m, uint64_t hash, map_eq *eq, const void *key);
+void             map_put(struct map *m, uint64_t hash, struct map_node *n); /* the key must not be there yet */
+void             map_remove(struct map *m, struct map_node *n);
+struct map_node *map_next(const struct map *m, const struct map_node *n); /* n NULL: the first; no order; stable while unchanged */
+void             map_free(struct map *m);                                 /* frees the table, not the nodes */
+static inline uint64_t hash_slice(struct slice s) { return hash_bytes(s.p, s.n); }
+
+/* ---- clock and random ------------------------------------------------------------------------------------------------ */
+
+struct clock {
+    int64_t (*mono_us)(struct clock *c); /* microseconds, never goes back, for waiting */
+    int64_t (*wall_ms)(struct clock *c); /* milliseconds since 1970, for timestamps */
+};
+struct rnd {
+    void (*fill)(struct rnd *r, void *p, size_t n); /* real: getrandom; simulated: from the seed. Any thread */
+};
+uint64_t    rnd_u64(struct rnd *r);
+uint64_t    rnd_below(struct rnd *r, uint64_t n); /* 0 … n-1 */
+struct uuid rnd_uuid(struct rnd *r);              /* version 4; never zero, never one, text never begins with '-' (as Kafka's Uuid.randomUuid) */
+
+/* ---- files ----------------------------------------------------------------------------------------------------------- */
+
+/* File operations as a table. All return 0 (or a count, or a descriptor) or -errno. Paths are absolute or relative to the process.
+ * EINTR and short transfers are handled inside: pread returns less than asked only at the end of the file, pwritev writes all or
+ * returns the error (then any part of it may be in the file: the caller cuts).
+ * Nothing is durable before datasync (file content and size) and sync_dir (names): the simulated one takes the rest away at power loss. */
+enum { FS_READ = 0, FS_WRITE = 1, FS_CREATE = 2, FS_TRUNC = 4, FS_EXCL = 8 }; /* FS_WRITE = read and write */
+struct fs_stat {
+    int64_t size;
+    int64_t mtime_ms;
+    bool    is_dir;
+};
+struct fs_space {
+    int64_t total, available; /* bytes */
+};
+struct fs {
+    bool real; /* descriptors are the kernel's: sendfile works on them */
+    int (*open)(struct fs *fs, const char *path, int flags); /* new files 0640 less umask */
+    int (*close)(struct fs *fs, int fd);
+    ssize_t (*pread)(struct fs *fs, int fd, void *p, size_t n, int64_t at);
+    int (*pwritev)(struct fs *fs, int fd, const struct iovec *v, int n, int64_t at);
+    int (*truncate)(struct fs *fs, int fd, int64_t size);
+    int (*datasync)(struct fs *fs, int fd);
+    int (*sync_dir)(struct fs *fs, const char *path);
+    int (*rename)(struct fs *fs, const char *from, const char *to); /* files and directories; replaces a file */
+    int (*unlink)(struct fs *fs, const char *path);
+    int (*mkdir)(struct fs *fs, const char *path); /* 0750 less umask */
+    int (*rmdir)(struct fs *fs, const char *path);
+    int (*stat)(struct fs *fs, const char *path, struct fs_stat *st);
+    int (*fstat)(struct fs *fs, int fd, struct fs_stat *st);
+    int (*list)(struct fs *fs, const char *path, struct arena *a, struct slice **names, int *n); /* sorted; NUL-terminated; no . and .. */
+    int (*space)(struct fs *fs, const char *path, struct fs_space *sp);
+    int (*lock)(struct fs *fs, const char *path); /* creates; fcntl(F_OFD_SETLK), as Java's FileLock (K1); a descriptor, or -EAGAIN */
+    void (*forget)(struct fs *fs, int fd, int64_t at, int64_t n);    /* posix_fadvise(DONTNEED) */
+    void (*writeback)(struct fs *fs, int fd, int64_t at, int64_t n); /* starts writing dirty pages; only a hint */
+};
+/* Helpers over any fs. */
+int fs_read_file(struct fs *fs, const char *path, size_t max, struct bytes *out); /* -EFBIG past max */
+int fs_write_file(struct fs *fs, const char *path, struct slice content);         /* tmp, datasync, rename, sync_dir: atomic and durable */
+int fs_mkdirs(struct fs *fs, const char *path);
+int fs_remove_tree(struct fs *fs, const char *path);
+
+/* ---- loops ------------------------------------------------------------------------------------------------------------ */
+
+/* One thread's event loop. A turn has three phases (DESIGN.md: a request's life):
+ *   PHASE_RUN    ready descriptors, posts and timers: read, execute, stage appends
+ *   PHASE_APPEND loop_defer'ed here: one pwritev per touched partition log
+ *   PHASE_SEND   loop_defer'ed here: one writev per connection with answers
+ * What a deferred call defers to its own or an earlier phase runs in the same turn, bounded; the loop never sleeps over deferred work. */
+enum loop_phase { PHASE_APPEND, PHASE_SEND, PHASE_COUNT };
+struct loop;
+struct world;
+
+struct post { /* embedded in what is posted; may be reused once fn has been entered */
+    struct list link;
+    void (*fn)(struct post *p);
+};
+struct timer { /* embedded; zero it to initialise */
+    int64_t at_us; /* on the loop's clock */
+    void (*fn)(struct timer *t);
+    size_t heap_at; /* private: index + 1; 0 = not armed */
+};
+struct loop_io { /* a watched descriptor of the real world; embedded */
+    int fd;
+    void (*ready)(struct loop_io *io, unsigned events);
+    void (*closed)(struct loop_io *io); /* after loop_io_close: now fd may be closed and the memory freed */
+    void    *priv;
+    unsigned want;
+};
+enum { IO_READ = 1, IO_WRITE = 2, IO_HANGUP = 4 };
+
+struct loop *loop_new(struct world *w, const char *name);
+void         loop_run(struct loop *l);                      /* until loop_stop and nothing is left; the caller's thread becomes home */
+void         loop_start(struct loop *l);                    /* loop_run on a thread of its own (simulated: just makes it runnable) */
+void         loop_stop(struct loop *l);                     /* any thread: leave after the current turn */
+void         loop_join(struct loop *l);
+void         loop_free(struct loop **l);                    /* after join */
+bool         loop_here(const struct loop *l);               /* does the caller run on l? For assertions */
+int64_t      loop_now_us(const struct loop *l);             /* cached per turn */
+void         loop_post(struct loop *l, struct post *p);     /* any thread; p must not be posted already. FIFO per poster */
+void         loop_defer(struct loop *l, enum loop_phase phase, struct post *p); /* at home */
+void         loop_timer(struct loop *l, struct timer *t, int64_t at_us);        /* at home; re-arms */
+void         loop_timer_stop(struct loop *l, struct timer *t);                  /* at home; harmless when not armed */
+int          loop_io_open(struct loop *l, struct loop_io *io, unsigned events); /* at home; real world only; 0 or -errno */
+void         loop_io_want(struct loop *l, struct loop_io *io, unsigned events); /* at home; no system call when unchanged */
+void         loop_io_close(struct loop *l, struct loop_io *io);                 /* at home; closed() follows in a later turn */
+struct world *loop_world(const struct loop *l);
+
+/* ---- workers ------------------------------------------------------------------------------------------------------------ */
+
+/* A named thread for what blocks. turn() does a bounded piece of work and says whether there is more; worker_kick makes sure that
+ * turn() begins once more after the kick. The simulator runs turns between any two callbacks. */
+enum turn { TURN_IDLE, TURN_MORE };
+struct worker;
+struct worker *worker_start(struct world *w, const char *name, enum turn (*turn)(void *arg), void *arg);
+void           worker_kick(struct worker *wk); /* any thread */
+void           worker_stop(struct worker **wk); /* runs turns until idle, then joins; nulls */
+
+/* ---- tickets and watches: the one way to wait (STYLE.md §3) ---------------------------------------------------------------- */
+
+/* A ticket names somebody who waits on a loop: slot and generation. Poking it is a hint that may come late, twice or for nothing; a
+ * ticket whose owner is gone finds nobody. Pokes from other threads travel through the loop's mailbox, one post for many. */
+typedef uint64_t ticket; /* 0 = nobody */
+struct waker;            /* one per loop */
+struct waker *waker_new(struct loop *l);
+void          waker_free(struct waker **w); /* at home or after the loop ended */
+struct loop  *waker_loop(const struct waker *w);
+struct sleeper { /* embedded in whoever waits */
+    void (*wake)(struct sleeper *s); /* at home, never inside waker_poke */
+    ticket id;                       /* 0 while not registered */
+};
+void waker_add(struct waker *w, struct sleeper *s);    /* at home */
+void waker_remove(struct waker *w, struct sleeper *s); /* at home; later pokes find nobody */
+void waker_poke(struct waker *w, ticket t);            /* any thread; cheap when already pending */
+
+/* ---- worlds ---------------------------------------------------------------------------------------------------------------- */
+
+struct sim; /* NULL in the real world */
+struct world {
+    struct fs    *fs;
+    struct clock *clock;
+    struct rnd   *rnd;
+    struct sim   *sim;
+};
+struct world *world_real_new(void);
+void          world_free(struct world **w);
+
+/* The simulated world: one thread, everything from one seed. Files live in memory: written bytes are in limbo until synced, and
+ * sim_power_loss() keeps, drops, reorders or tears by 512 B sector what was not synced, from the seed. */
+struct world *world_sim_new(uint64_t seed);
+bool          sim_step(struct world *w);                 /* runs one runnable thing (a turn of a loop or of a worker), chosen by the seed; else moves time to the next timer; false when nothing will ever happen */
+void          sim_run(struct world *w, int64_t us);      /* steps until us of simulated time have gone by */
+uint64_t      sim_trace_hash(const struct world *w);     /* of everything scheduled and written so far: equal for equal seeds */
+void          sim_power_loss(struct world *w);           /* all loops, workers and descriptors are gone at once; memory of users leaks to the caller, who forgets it */
+struct sim_fault {
+    int64_t nth;    /* fail the nth counted file call from now on, 1 = the next; 0 = off */
+    bool    sticky; /* and all later ones */
+    int     err;    /* -EIO, -ENOSPC, …; 0 with `cut`: a short write that then fails with -EIO */
+    bool    cut;
+};
+void    sim_fault(struct world *w, struct sim_fault f);
+int64_t sim_fs_calls(const struct world *w); /* counted so far */
+void    sim_space(struct world *w, int64_t available); /* bytes until ENOSPC; -1 = endless */
+
+/* ---- log lines ---------------------------------------------------------------------------------------------------------------- */
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+struct kv {
+    const char *key;
+    enum { KV_TYPE_S, KV_TYPE_I, KV_TYPE_F } type;
+    struct slice s;
+    int64_t      i;
+    double       f;
+};
+#define KV_STR(k, v)   ((struct kv){ .key = (k), .type = KV_TYPE_S, .s = slice_of(v) })
+#define KV_SLICE(k, v) ((struct kv){ .key = (k), .type = KV_TYPE_S, .s = (v) })
+#define KV_I64(k, v)   ((struct kv){ .key = (k), .type = KV_TYPE_I, .i = (int64_t)(v) })
+#define KV_F(k, v)     ((struct kv){ .key = (k), .type = KV_TYPE_F, .f = (v) })
+#define KV_ERR(e)      KV_STR("error", err_text(e))
+/* One event, one line: `level module: event key=value …` to stderr; values with spaces, quotes or control bytes are quoted. */
+void log_line(enum log_level level, const char *module, const char *event, const struct kv *kv, int n);
+#define log_at(level, module, event, ...)                                                                                              \
+    do {                                                                                                                               \
+        if ((level) >= log_threshold) {                                                                                                \
+            const struct kv kv_[] = { { .key = NULL }, ##__VA_ARGS__ };                                                                \
+            log_line((level), (module), (event), kv_ + 1, (int)ARRAY_LEN(kv_) - 1);                                                    \
+        }                                                                                                                              \
+    } while (0)
+#define log_debug(m, e, ...) log_at(LOG_DEBUG, m, e, ##__VA_ARGS__)
+#define log_info(m, e, ...)  log_at(LOG_INFO, m, e, ##__VA_ARGS__)
+#define log_warn(m, e, ...)  log_at(LOG_WARN, m, e, ##__VA_ARGS__)
+#define log_error(m, e, ...) log_at(LOG_ERROR, m, e, ##__VA_ARGS__)
+extern enum log_level log_threshold;
+/* Where lines go; NULL = stderr, with the journal's <N> level prefixes when JOURNAL_STREAM is set. Tests capture. */
+void log_sink(void (*sink)(void *arg, enum log_level level, struct slice line), void *arg);
+
+/* ---- metrics ---------------------------------------------------------------------------------------------------------------- */
+
+/* Counters and gauges of the whole process, relaxed atomics, one row each in metric_list.h. */
+enum metric {
+#define METRIC(name, prom, help) M_##name,
+#include <odradek/metric_list.h>
+#undef METRIC
+    M_COUNT
+};
+extern _Atomic int64_t metrics[M_COUNT];
+static inline void metric_add(enum metric m, int64_t n) { atomic_fetch_add_explicit(&metrics[m], n, memory_order_relaxed); }
+static inline int64_t metric_get(enum metric m) { return atomic_load_explicit(&metrics[m], memory_order_relaxed); }

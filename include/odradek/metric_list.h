@@ -1,0 +1,13 @@
+/* METRIC(name, exported name, what it counts) */
+METRIC(connections_opened, "odradek_connections_opened_total", "Connections accepted")
+METRIC(connections_open, "odradek_connections_open", "Connections open now")
+METRIC(requests, "odradek_requests_total", "Requests executed")
+METRIC(bad_frames, "odradek_bad_frames_total", "Frames that did not parse; each closed its connection")
+METRIC(sys_read, "odradek_socket_reads_total", "read system calls on sockets")
+METRIC(sys_write, "odradek_socket_writes_total", "write and sendfile system calls on sockets")
+METRIC(sys_append, "odradek_log_writes_total", "pwritev calls that appended to partition logs")
+METRIC(sys_sync, "odradek_log_syncs_total", "fdatasync calls on segments")
+METRIC(appended_bytes, "odradek_appended_bytes_total", "Bytes appended to partition logs")
+METRIC(fetched_bytes, "odradek_fetched_bytes_total", "Record bytes sent to consumers")
+METRIC(loop_posts, "odradek_loop_wakeups_total", "Cross-thread wake-ups of loops")
+METRIC(commits, "odradek_group_commits_total", "Group commits done")

@@ -1,0 +1,227 @@
+/* storage: log directories and partition logs, in Apache Kafka's on-disk format (DESIGN.md §5).
+ *
+ * A `struct logs` is every directory of log.dirs; a `struct plog` is one partition's log. Appends go through a queue with one owner at a
+ * time; what is written is synced by the log directory's commit worker, many logs in one group; `durable` (and with flush.messages=1 the
+ * high watermark) follows the sync, and those who wait are woken (JOURNAL.md J1, J2, J6, J8, J9, J15, J16, J18, J19).
+ *
+ * Threads: any, except where it says "worker" (may block) or "at home" (on the loop of the given waker). */
+#pragma once
+#include <odradek/base.h>
+#include <odradek/batch.h>
+#include <odradek/config.h>
+
+struct logs;
+struct plog;
+struct segment;
+
+/* ---- log directories ------------------------------------------------------------------------------------------------------ */
+
+/* Creates missing directories, locks each (K1), reads or makes meta.properties. Nothing is written to partitions yet.
+ * Identity: cluster id and node id are adopted from the directories where the config leaves them open; a contradiction, between
+ * directories or with the config, is an error. Any thread, blocks. */
+int  logs_open(struct world *w, const struct conf *conf, struct logs **out, struct why *why);
+void logs_free(struct logs **l); /* after logs_close or a failed start; releases the locks */
+
+struct slice logs_cluster_id(const struct logs *l); /* 22 characters (K15) */
+int32_t      logs_node_id(const struct logs *l);
+int          logs_dirs(const struct logs *l); /* how many */
+struct log_dir_info {
+    struct slice path; /* absolute */
+    struct uuid  id;   /* directory.id */
+    bool         offline;
+    bool         was_clean; /* the clean-shutdown marker was there at open */
+    int64_t      broker_epoch; /* from that marker; -1 when unknown */
+    int64_t      total_bytes, usable_bytes; /* of the file system; -1 when unknown */
+};
+void logs_dir_info(const struct logs *l, int i, struct log_dir_info *out);
+bool logs_was_clean(const struct logs *l); /* every directory had its marker */
+
+/* What is on disk: one entry per partition directory (not __cluster_metadata-0, not -delete/-stray/-future ones). */
+struct log_found {
+    struct slice topic;
+    int32_t      partition;
+    int          dir;
+    struct uuid  topic_id; /* from partition.metadata; zero when that file is missing (ZooKeeper era) or unreadable */
+};
+int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *why);
+
+/* Removes the clean markers durably (K3) and starts the workers: from here on the directories may be written. Finishes deletions a
+ * former run began (-delete directories, .deleted files). Called once, after the metadata log was recovered. */
+int logs_begin(struct logs *l, struct why *why);
+
+/* Opens or creates one partition's log. The metadata record that names it is durable already (K6).
+ *   existing: recovers what an unclean stop left past the recovery point; cuts a torn tail (cut bytes are kept in one file in the root);
+ *             a clean start opens no file. partition.metadata is written when missing, and must hold the same id when present.
+ *   new:      directory, partition.metadata, entry synced, in this order; `dir` < 0 chooses the directory with the fewest partitions.
+ * leader_epoch is put into leader-epoch-checkpoint before the first batch is appended (K5). Blocks: worker or start-up.
+ * conf is copied. *out has one reference for the caller and one of l's own. */
+struct plog_spec {
+    struct slice topic;
+    struct uuid  topic_id;
+    int32_t      partition;
+    int          dir;
+    int32_t      leader_epoch;
+    bool         must_exist; /* E_NOT_FOUND instead of creating */
+    const struct topic_conf *conf;
+};
+int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *why);
+/* Several at once, on num.recovery.threads.per.data.dir threads per directory; errors per entry. outs[i] NULL where errs[i] != 0. */
+void logs_partitions(struct logs *l, const struct plog_spec *specs, int n, struct plog **outs, int *errs, struct why *first);
+
+/* The partition is gone from the metadata log: waiters hear `gone`, the directory is renamed to <name>.<uuid>-delete at once and removed
+ * after file.delete.delay.ms. Takes l's own reference. Blocks: worker. */
+int logs_delete_partition(struct logs *l, struct plog *p);
+
+/* Clean stop (J18): refuses appends, commits, syncs, indexes, snapshots, checkpoints, then the markers with this broker epoch (K3), last.
+ * On an offline directory nothing is written. Blocks. */
+int logs_close(struct logs *l, int64_t broker_epoch);
+
+/* Called on a worker whenever a directory goes offline (failed sync or EIO; J6); all_gone when it was the last one. */
+void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gone), void *arg);
+
+/* Writes recovery-point, log-start and replication checkpoints now (they are also written every minute). Worker. */
+int logs_checkpoint(struct logs *l);
+
+/* ---- one partition log ------------------------------------------------------------------------------------------------------ */
+
+struct plog *plog_ref(struct plog *p);
+void         plog_unref(struct plog **p); /* nulls */
+struct slice plog_topic(const struct plog *p);
+struct uuid  plog_topic_id(const struct plog *p);
+int32_t      plog_partition(const struct plog *p);
+int          plog_dir(const struct plog *p);
+
+struct plog_offsets {
+    int64_t start;     /* log start offset */
+    int64_t stable;    /* last stable offset: min(high watermark, first open transaction) */
+    int64_t watermark; /* high watermark: consumers read below it */
+    int64_t durable;   /* a power cut takes nothing below it */
+    int64_t end;       /* log end offset */
+    int32_t leader_epoch;
+    bool    gone;      /* deleted */
+    bool    offline;   /* its log directory failed */
+};
+void    plog_offsets(struct plog *p, struct plog_offsets *out); /* one consistent view */
+int64_t plog_size(struct plog *p);                              /* bytes of all segments */
+void    plog_set_conf(struct plog *p, const struct topic_conf *conf); /* copied; takes effect with the next append or check */
+void    plog_set_leader_epoch(struct plog *p, int32_t epoch);   /* K5: also into leader-epoch-checkpoint; worker */
+
+/* An append. The batches are already checked (batch_check) and, for LogAppendTime, stamped. Offsets and the leader epoch are patched in
+ * place. Memory stays the caller's and must stay valid until `done`.
+ * Idempotent producers: epoch and sequence are checked in the same step that assigns offsets. A batch among the last five of its producer
+ * is E_DUPLICATE_BATCH with its first offset (the caller waits until `last` is durable as its acks ask, then answers success). */
+enum append_origin { APPEND_CLIENT, APPEND_COORDINATOR }; /* the coordinator may write control batches and to internal topics */
+struct append {
+    struct plog       *log;   /* in */
+    uint8_t           *bytes; /* in: one or more whole batches */
+    size_t             n;
+    int32_t            records; /* in: sum over the batches */
+    enum append_origin origin;
+    struct waker      *home; /* in: whose ticket; NULL for plog_append_now */
+    ticket             who;
+    /* out, valid once done: */
+    _Atomic bool done;
+    int          err;          /* 0, E_DUPLICATE_BATCH, E_OUT_OF_ORDER_SEQUENCE_NUMBER, E_INVALID_PRODUCER_EPOCH, E_NO_SPACE, E_OFFLINE, E_GONE, … */
+    int64_t      first, last;  /* offsets given (or found, for a duplicate) */
+    int64_t      append_time_ms; /* of the duplicate's first copy, else -1 */
+    int64_t      start;        /* log start offset then */
+    struct list  link;         /* private */
+};
+/* Links a into the queue; it is written in PHASE_APPEND of this turn, or by whoever owns the queue, or by the write worker; `who` is poked.
+ * At home, in PHASE_RUN. A second append of the same connection to the same log may be staged before the first is done: order is kept. */
+void plog_append(struct plog *p, struct append *a);
+/* Appends, syncs and publishes before it returns a->err. Worker only: for the metadata log and start-up. */
+int plog_append_now(struct plog *p, struct append *a);
+/* Asks for a commit that covers the present end (acks=1 callers need not; every append starts one). */
+void plog_commit(struct plog *p);
+/* Blocks until all below `offset` is durable or the log failed. Worker only. */
+int plog_wait_durable(struct plog *p, int64_t offset);
+
+/* Watches (STYLE.md §3): armed watches stay armed until unwatched, and poke `who` whenever what they wait on has moved to or past `offset`,
+ * or the log is gone or offline. One node per loop and log; nothing here is proportional to the number of watchers at the appender.
+ * At home. A watch holds a reference of its log. */
+enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE };
+struct watch { /* zero it to initialise */
+    struct list   link; /* private */
+    struct plog  *log;
+    struct waker *home;
+    ticket        who;
+    enum watch_on on;
+    int64_t       offset;
+};
+/* False, and w is not armed, when that point is already reached (or the log is gone or offline): look again. Re-arming moves w. */
+bool plog_watch(struct plog *p, struct watch *w, struct waker *home, ticket who, enum watch_on on, int64_t offset);
+void plog_unwatch(struct watch *w); /* harmless when not armed */
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+
+/* Part of a segment file: counted, so that it can be sent while the segment is deleted. Bytes below the watermark never change. */
+struct file_range {
+    struct segment *seg; /* one reference */
+    int             fd;  /* pinned open while seg is held; of world->fs */
+    int64_t         at;
+    uint32_t        n;
+};
+void range_release(struct file_range *r); /* drops the reference, zeroes r */
+
+/* Where a sequential reader is; makes the next read skip the index. Zero it to initialise; holds no reference. */
+struct plog_cursor {
+    int64_t  offset;
+    int64_t  base; /* segment */
+    uint32_t at;
+    uint64_t generation;
+};
+enum read_upto { READ_WATERMARK, READ_STABLE, READ_END };
+struct aborted_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+};
+struct plog_read {
+    int64_t        offset;    /* in */
+    uint32_t       max_bytes; /* in; 0 = nothing but the offsets */
+    bool           whole_first; /* in: the first batch is returned whole even when larger than max_bytes */
+    enum read_upto upto;      /* in */
+    struct arena  *arena;     /* in: for aborted; may be NULL when upto != READ_STABLE */
+    struct file_range range;  /* out: n == 0 when there is nothing; begins at the batch that holds offset; may end inside a batch, as Kafka's do */
+    struct plog_offsets at;   /* out: read in one critical section with the range */
+    struct aborted_txn *aborted; /* out: READ_STABLE only; -1 count otherwise */
+    int32_t             aborted_n;
+};
+/* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE, E_GONE, E_IO. A fetch between watermark and end is empty without error. */
+int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
+/* How many bytes a fetch from `offset` could return now: exact inside one segment, else a lower bound ≥ 1; 0 = nothing. No I/O for tail readers. */
+int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c);
+/* Copies [at, at+n) of the range into out. Any thread; may block on disk. */
+int range_copy(const struct file_range *r, uint32_t skip, void *out, uint32_t n);
+/* Would reading it block? True when it lies in what was recently written or read. A hint. */
+bool range_is_hot(const struct file_range *r);
+/* Reads the range in on the shared prefetch worker, then pokes. */
+void range_prefault(struct logs *l, const struct file_range *r, struct waker *home, ticket who);
+
+/* First record with timestamp ≥ ts at or above the log start and below the watermark (or stable offset): offset, its timestamp, its batch's epoch.
+ * *offset = -1 when there is none. May read from disk (bounded by one index interval plus one compressed batch). */
+int plog_find_time(struct plog *p, int64_t ts, enum read_upto upto, int64_t *offset, int64_t *timestamp, int32_t *epoch);
+/* The record with the largest timestamp (ListOffsets -3), same outputs. */
+int plog_find_max_time(struct plog *p, enum read_upto upto, int64_t *offset, int64_t *timestamp, int32_t *epoch);
+/* Kafka's OffsetForLeaderEpoch: largest epoch ≤ asked and its end offset; (-1, -1) when unknown. */
+void plog_epoch_end(struct plog *p, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
+int32_t plog_epoch_at(struct plog *p, int64_t offset); /* leader epoch of that offset; -1 unknown */
+
+/* Moves the log start offset up to `offset` (-1 = watermark) durably (log-start-offset-checkpoint), drops whole segments below it.
+ * E_OFFSET_OUT_OF_RANGE beyond the watermark. *start gets the new start. Worker. */
+int plog_delete_records(struct plog *p, int64_t offset, int64_t *start);
+
+/* Producers known to this log (DescribeProducers, and to keep K10). */
+struct producer_view {
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t last_sequence;
+    int64_t last_timestamp;
+    int32_t coordinator_epoch;
+    int64_t txn_start; /* -1 */
+};
+int     plog_producers(struct plog *p, struct arena *a, struct producer_view **out);
+int64_t logs_max_producer_id(struct logs *l); /* largest found in any open log or snapshot; -1 none */
+
+/* Runs retention on every log now, as the retain worker does every log.retention.check.interval.ms. Worker. */
+void logs_retain(struct logs *l);
