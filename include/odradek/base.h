@@ -157,6 +157,7 @@ struct arena {
     size_t              limit; /* for arena_try; 0 = none */
 };
 void  arena_init(struct arena *a);
+void  arena_init_in(struct arena *a, void *mem, size_t n); /* the first block is the owner's memory, which outlives the arena */
 void  arena_free(struct arena *a);            /* frees all; the arena may be used again */
 void *arena_alloc(struct arena *a, size_t n); /* 16-byte aligned, uninitialised, never NULL */
 void *arena_try(struct arena *a, size_t n);   /* the same for sizes a client decides: NULL past the limit */
@@ -165,7 +166,7 @@ struct slice arena_copy(struct arena *a, struct slice s); /* null stays null */
 struct slice arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3); /* also NUL-terminated */
 #define arena_new(a, T)       ((T *)arena_zalloc((a), sizeof(T)))
 #define arena_array(a, T, n)  ((T *)arena_zalloc((a), sizeof(T) * (size_t)(n)))
-void mem_pool_trim(void); /* gives this thread's idle blocks back; loops call it when idle */
+void mem_pool_trim(void); /* gives back this thread's blocks that nobody needed since the last call; loops and workers call it */
 
 /* Counted bytes: what was received, or what waits to be sent. Freed with the last reference, on any thread. */
 struct buf {
@@ -261,8 +262,9 @@ struct fs {
 /* Helpers over any fs. */
 int fs_read_file(struct fs *fs, const char *path, size_t max, struct bytes *out); /* -EFBIG past max */
 int fs_write_file(struct fs *fs, const char *path, struct slice content);         /* tmp, datasync, rename, sync_dir: atomic and durable */
-int fs_mkdirs(struct fs *fs, const char *path);
-int fs_remove_tree(struct fs *fs, const char *path);
+int fs_mkdirs(struct fs *fs, const char *path);      /* all of the path; each new name is durable; 0 when it is there */
+int fs_remove_tree(struct fs *fs, const char *path); /* a file, or a directory with all in it; 0 when it is not there; not made durable */
+int fs_sync_parent(struct fs *fs, const char *path); /* sync_dir of the directory that holds path's name */
 
 /* ---- loops ------------------------------------------------------------------------------------------------------------ */
 

@@ -1,0 +1,159 @@
+/* Memory: small allocations that abort on failure, a budget for large ones, and per-thread pools of blocks.
+ *
+ * A block goes back to the pool of the thread that frees it. What a whole period between two mem_pool_trim() did not need goes
+ * back to the system, so a busy thread keeps what it uses and an idle one keeps nothing after two calls. Pools hold at most
+ * CLASS_KEEP bytes a class. In ODR_DEV builds freed blocks are overwritten, with ASan they are also unreadable. */
+#include "pool.h"
+
+#include <stdlib.h>
+
+enum { CLASS_KEEP = 4 * 1024 * 1024, FREED_BYTE = 0xdb };
+
+struct idle_block {
+    struct idle_block *next;
+};
+static _Thread_local struct {
+    struct {
+        struct idle_block *head;
+        uint32_t n, low; /* low: the fewest idle since the last trim */
+    } cls[POOL_CLASSES];
+    bool known; /* its destructor is registered */
+    bool dead;  /* the thread is ending */
+} pool;
+
+static pthread_key_t pool_key;
+static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
+
+static void *check(void *p)
+{
+    if (!p) {
+        static const char text[] = "error memory: out of memory\n";
+        fwrite(text, 1, sizeof(text) - 1, stderr);
+        abort();
+    }
+    return p;
+}
+
+void *mem_alloc(size_t n)
+{
+    return check(malloc(n ? n : 1));
+}
+void *mem_zalloc(size_t n)
+{
+    return check(calloc(1, n ? n : 1));
+}
+void *mem_realloc(void *p, size_t n)
+{
+    return check(realloc(p, n ? n : 1));
+}
+void mem_free(void *p)
+{
+    free(p);
+}
+
+char *mem_strdup(struct slice s)
+{
+    char *z = mem_alloc(s.n + 1);
+    if (s.n) memcpy(z, s.p, s.n);
+    z[s.n] = 0;
+    return z;
+}
+
+bool mem_charge(struct mem_budget *b, int64_t n)
+{
+    int64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), then;
+    do {
+        if (__builtin_add_overflow(used, n, &then) || (b->limit && then > b->limit)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&b->used, &used, then, memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+void mem_uncharge(struct mem_budget *b, int64_t n)
+{
+    int64_t before = atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
+    assert(before >= n);
+    (void)before;
+}
+
+static struct idle_block *pool_pop(int cls)
+{
+    struct idle_block *b = pool.cls[cls].head;
+    mem_unpoison(b, sizeof(*b));
+    pool.cls[cls].head = b->next;
+    pool.cls[cls].n--;
+    return b;
+}
+
+static void pool_drop(int cls, uint32_t n)
+{
+    while (n--) {
+        struct idle_block *b = pool_pop(cls);
+        mem_unpoison(b, pool_size(cls));
+        free(b);
+    }
+}
+
+static void pool_end(void *arg)
+{
+    pool.dead = true;
+    for (int c = 0; c < POOL_CLASSES; c++) pool_drop(c, pool.cls[c].n);
+}
+
+static void pool_make_key(void)
+{
+    if (pthread_key_create(&pool_key, pool_end) != 0) abort();
+}
+
+int pool_class(size_t n)
+{
+    for (int c = 0; c < POOL_CLASSES; c++)
+        if (n <= pool_size(c)) return c;
+    return -1;
+}
+
+void *pool_get(int cls)
+{
+    if (pool.cls[cls].n == 0) return mem_alloc(pool_size(cls));
+    void *p = pool_pop(cls);
+    pool.cls[cls].low = MIN(pool.cls[cls].low, pool.cls[cls].n);
+    mem_unpoison(p, pool_size(cls));
+    return p;
+}
+
+void pool_put(void *p, int cls)
+{
+    size_t size = pool_size(cls);
+    mem_unpoison(p, size);
+    if (pool.dead || pool.cls[cls].n >= MIN(1024, CLASS_KEEP / (size - POOL_HEADER))) {
+        free(p);
+        return;
+    }
+    if (!pool.known) {
+        pthread_once(&pool_once, pool_make_key);
+        pthread_setspecific(pool_key, &pool);
+        pool.known = true;
+    }
+#ifdef ODR_DEV
+    memset(p, FREED_BYTE, size);
+#endif
+    struct idle_block *b = p;
+    b->next = pool.cls[cls].head;
+    pool.cls[cls].head = b;
+    pool.cls[cls].n++;
+    mem_poison(p, size);
+}
+
+size_t pool_idle(void)
+{
+    size_t n = 0;
+    for (int c = 0; c < POOL_CLASSES; c++) n += pool.cls[c].n * pool_size(c);
+    return n;
+}
+
+void mem_pool_trim(void)
+{
+    for (int c = 0; c < POOL_CLASSES; c++) {
+        pool_drop(c, pool.cls[c].low);
+        pool.cls[c].low = pool.cls[c].n;
+    }
+}

@@ -1,0 +1,248 @@
+/* Files of the machine, by POSIX.
+ *
+ * Interrupted and short transfers are continued here, vectors longer than IOV_MAX are cut into several calls. Every other error
+ * goes to the caller as -errno; nothing is retried. close() is called once even when it reports an error: the descriptor is gone.
+ */
+#include "real.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define RETRY(rc, call) \
+    do {                \
+        (rc) = (call);  \
+    } while ((rc) < 0 && errno == EINTR)
+
+static int done(int rc)
+{
+    return rc < 0 ? -errno : rc;
+}
+
+static int real_open(struct fs *fs, const char *path, int flags)
+{
+    int how = O_CLOEXEC | (flags & FS_WRITE ? O_RDWR : O_RDONLY) | (flags & FS_CREATE ? O_CREAT : 0) |
+              (flags & FS_TRUNC ? O_TRUNC : 0) | (flags & FS_EXCL ? O_EXCL : 0);
+    int fd;
+    RETRY(fd, open(path, how, 0640));
+    return done(fd);
+}
+
+static int real_close(struct fs *fs, int fd)
+{
+    int rc = close(fd);
+    return rc < 0 && errno == EINTR ? 0 : done(rc);
+}
+
+static ssize_t real_pread(struct fs *fs, int fd, void *p, size_t n, int64_t at)
+{
+    size_t got = 0;
+    while (got < n) {
+        ssize_t rc;
+        RETRY(rc, pread(fd, (char *)p + got, n - got, at + (int64_t)got));
+        if (rc < 0) return -errno;
+        if (rc == 0) break;
+        got += (size_t)rc;
+    }
+    return (ssize_t)got;
+}
+
+static int real_pwritev(struct fs *fs, int fd, const struct iovec *v, int n, int64_t at)
+{
+    struct iovec part[64];
+    int i = 0;       /* the vector in work, */
+    size_t skip = 0; /* and how much of it is written */
+
+    while (i < n) {
+        if (v[i].iov_len == skip) {
+            i++;
+            skip = 0;
+            continue;
+        }
+        const struct iovec *from = v + i;
+        int count = MIN(n - i, IOV_MAX);
+        if (skip > 0) { /* after a short write: go on in a small copy */
+            count = MIN(n - i, (int)ARRAY_LEN(part));
+            memcpy(part, v + i, (size_t)count * sizeof(part[0]));
+            part[0].iov_base = (char *)part[0].iov_base + skip;
+            part[0].iov_len -= skip;
+            from = part;
+        }
+        ssize_t rc;
+        RETRY(rc, pwritev(fd, from, count, at));
+        if (rc < 0) return -errno;
+        if (rc == 0) return -EIO;
+        at += rc;
+        for (size_t left = (size_t)rc; left > 0;) {
+            size_t here = MIN(left, v[i].iov_len - skip);
+            left -= here;
+            skip += here;
+            if (skip == v[i].iov_len) {
+                i++;
+                skip = 0;
+            }
+        }
+    }
+    return 0;
+}
+
+static int real_truncate(struct fs *fs, int fd, int64_t size)
+{
+    int rc;
+    RETRY(rc, ftruncate(fd, size));
+    return done(rc);
+}
+
+static int real_datasync(struct fs *fs, int fd)
+{
+    int rc;
+    RETRY(rc, fdatasync(fd));
+    return done(rc);
+}
+
+static int real_sync_dir(struct fs *fs, const char *path)
+{
+    int fd, rc;
+    RETRY(fd, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd < 0) return -errno;
+    RETRY(rc, fsync(fd));
+    rc = done(rc);
+    close(fd);
+    return rc;
+}
+
+static int real_rename(struct fs *fs, const char *from, const char *to)
+{
+    return done(rename(from, to));
+}
+static int real_unlink(struct fs *fs, const char *path)
+{
+    return done(unlink(path));
+}
+static int real_mkdir(struct fs *fs, const char *path)
+{
+    return done(mkdir(path, 0750));
+}
+static int real_rmdir(struct fs *fs, const char *path)
+{
+    return done(rmdir(path));
+}
+
+static void stat_out(const struct stat *in, struct fs_stat *out)
+{
+    out->size = in->st_size;
+    out->mtime_ms = in->st_mtim.tv_sec * 1000 + in->st_mtim.tv_nsec / 1000000;
+    out->is_dir = S_ISDIR(in->st_mode);
+}
+
+static int real_stat(struct fs *fs, const char *path, struct fs_stat *out)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) return -errno;
+    stat_out(&st, out);
+    return 0;
+}
+
+static int real_fstat(struct fs *fs, int fd, struct fs_stat *out)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0) return -errno;
+    stat_out(&st, out);
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static int real_list(struct fs *fs, const char *path, struct arena *a, struct slice **names, int *n)
+{
+    DIR *dir = opendir(path);
+    if (!dir) return -errno;
+    struct bytes all = { 0 }; /* of slices */
+    int rc = 0;
+    for (;;) {
+        errno = 0;
+        struct dirent *e = readdir(dir); // NOLINT(concurrency-mt-unsafe): a stream of our own
+        if (!e) {
+            rc = -errno;
+            break;
+        }
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        struct slice name = arena_printf(a, "%s", e->d_name);
+        bytes_put(&all, &name, sizeof(name));
+    }
+    closedir(dir);
+    if (rc == 0) {
+        *n = (int)(all.n / sizeof(struct slice));
+        *names = arena_array(a, struct slice, *n);
+        if (all.n) memcpy(*names, all.p, all.n);
+        qsort(*names, (size_t)*n, sizeof(struct slice), by_name);
+    }
+    bytes_free(&all);
+    return rc;
+}
+
+static int real_space(struct fs *fs, const char *path, struct fs_space *sp)
+{
+    struct statvfs st;
+    int rc;
+    RETRY(rc, statvfs(path, &st));
+    if (rc < 0) return -errno;
+    sp->total = (int64_t)st.f_blocks * (int64_t)st.f_frsize;
+    sp->available = (int64_t)st.f_bavail * (int64_t)st.f_frsize;
+    return 0;
+}
+
+static int real_lock(struct fs *fs, const char *path)
+{
+    int fd = real_open(fs, path, FS_WRITE | FS_CREATE);
+    if (fd < 0) return fd;
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int rc;
+    RETRY(rc, fcntl(fd, F_OFD_SETLK, &l));
+    if (rc == 0) return fd;
+    rc = errno == EACCES ? -EAGAIN : -errno;
+    close(fd);
+    return rc;
+}
+
+static void real_forget(struct fs *fs, int fd, int64_t at, int64_t n)
+{
+    int rc = posix_fadvise(fd, at, n, POSIX_FADV_DONTNEED);
+    (void)rc;
+}
+
+static void real_writeback(struct fs *fs, int fd, int64_t at, int64_t n)
+{
+    int rc = sync_file_range(fd, at, n, SYNC_FILE_RANGE_WRITE);
+    (void)rc;
+}
+
+struct fs fs_real = {
+    .real = true,
+    .open = real_open,
+    .close = real_close,
+    .pread = real_pread,
+    .pwritev = real_pwritev,
+    .truncate = real_truncate,
+    .datasync = real_datasync,
+    .sync_dir = real_sync_dir,
+    .rename = real_rename,
+    .unlink = real_unlink,
+    .mkdir = real_mkdir,
+    .rmdir = real_rmdir,
+    .stat = real_stat,
+    .fstat = real_fstat,
+    .list = real_list,
+    .space = real_space,
+    .lock = real_lock,
+    .forget = real_forget,
+    .writeback = real_writeback,
+};
