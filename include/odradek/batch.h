@@ -295,13 +295,14 @@ struct batch_opts {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t base_sequence;
-    int32_t last_offset_delta; /* −1: of the last record added; compaction keeps the old batch's */
+    int32_t last_offset_delta;   /* −1: of the last record added; compaction keeps the old batch's */
+    int64_t empty_max_timestamp; /* max timestamp of a batch that ends up without records */
 };
 #define BATCH_OPTS                                                                                             \
     {                                                                                                          \
         .leader_epoch = NO_LEADER_EPOCH, .level = CODEC_LEVEL_DEFAULT, .log_append_ms = NO_TIMESTAMP,          \
         .delete_horizon_ms = NO_TIMESTAMP, .producer_id = NO_PRODUCER_ID, .producer_epoch = NO_PRODUCER_EPOCH, \
-        .base_sequence = NO_SEQUENCE, .last_offset_delta = -1                                                  \
+        .base_sequence = NO_SEQUENCE, .last_offset_delta = -1, .empty_max_timestamp = NO_TIMESTAMP             \
     }
 /* Builds one v2 batch at the end of out. Uncompressed, the bytes are those of Kafka's own writer for the same input. */
 struct batch_builder {
