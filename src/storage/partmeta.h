@@ -20,7 +20,8 @@ struct partname {
 int partname_parse(struct slice name, struct partname *out); /* 0 or E_INVALID: not a partition directory */
 bool topic_name_valid(struct slice topic);                   /* 1–249 of [a-zA-Z0-9._-], not "." or ".." */
 
-void partname_format(char out[PARTNAME_MAX], struct slice topic, int32_t partition);
+/* 0; E_INVALID: longer than a file name may be (a topic of 249 characters has room for partitions below 100,000). */
+int partname_format(char out[PARTNAME_MAX], struct slice topic, int32_t partition);
 /* kind ≠ LIVE; the unique part is id in hex. DELETE and STRAY cut the topic so that the whole has at most 255 bytes, as Kafka does; FUTURE of a topic
  * too long for it does the same (Kafka would fail). */
 void partname_format_kind(char out[PARTNAME_MAX], struct slice topic, int32_t partition, enum partname_kind kind, struct uuid id);

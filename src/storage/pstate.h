@@ -14,11 +14,9 @@
 #pragma once
 #include <odradek/base.h>
 
-struct batch_info;
-struct producer_view;
-
 enum { PSTATE_BATCHES = 5 }; /* last batches of a producer that are recognised as duplicates (Kafka's NUM_BATCHES_TO_RETAIN) */
 
+/* By the type in the key of a control record. */
 enum pstate_marker { PSTATE_NO_MARKER = -1, PSTATE_ABORT = 0, PSTATE_COMMIT = 1 };
 
 /* The facts of a batch that matter here. Offsets are the ones it was given; pstate_check looks at neither. */
@@ -28,15 +26,18 @@ struct pstate_batch {
     bool transactional;
     bool control;          /* then marker says which; PSTATE_NO_MARKER (no records left, or not an end marker) changes nothing */
     int32_t base_sequence; /* -1: none (coordinators) */
-    int32_t last_sequence; /* pstate_sequence_add(base_sequence, last_offset_delta) */
+    int32_t last_sequence; /* as batch_last_sequence gives it */
     int64_t first_offset, last_offset;
     int64_t max_timestamp; /* of a marker: its record's timestamp */
     enum pstate_marker marker;
     int32_t coordinator_epoch; /* of a marker */
-    int16_t txn_version;       /* of a marker being appended: the transaction.version of its WriteTxnMarkers (≥ 2: a marker's
-                                             epoch must be larger than the producer's; KIP-890, KIP-1228). 0 when unknown and in replay */
+    /* Of a marker being appended: the transaction.version of its WriteTxnMarkers; 0 when unknown, and in replay. From 2 on a marker's epoch must be
+     * larger than its producer's (KIP-890, KIP-1228). */
+    int16_t txn_version;
 };
-int32_t pstate_sequence_add(int32_t seq, int32_t n); /* wraps from INT32_MAX to 0 as sequences do; -1 stays -1 */
+/* Fills *out from a whole v2 batch whose header was checked; txn_version 0. E_CORRUPT_MESSAGE or E_MALFORMED: a control batch whose record is no
+ * record; then *out describes a batch that changes nothing. */
+int pstate_batch_of(const void *p, size_t n, struct pstate_batch *out);
 
 /* The first copy of a duplicate. */
 struct pstate_dup {
@@ -52,9 +53,8 @@ struct pstate_done {
     int64_t stable_offset; /* last stable offset the moment it ended, as .txnindex wants it */
 };
 
-struct pstate_entry;
 struct pstate_txn;
-struct pstate {
+struct pstate {               /* not to be moved or copied: it holds list heads */
     struct map producers;     /* private: by producer id */
     struct list ongoing;      /* private: open transactions, by first offset */
     struct list unreplicated; /* private: ended ones whose marker is not below the watermark yet, by marker offset */
