@@ -7,6 +7,7 @@
  * Errors: 0 or a negative `enum err`. Functions of `struct fs` return -errno instead; err_of_errno() translates.
  * Threads: unless a comment says otherwise a function may be called from any thread on objects nobody else touches. */
 #pragma once
+#undef NDEBUG /* assertions stay on in release */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -358,14 +359,32 @@ bool          sim_step(struct world *w);                 /* runs one runnable th
 void          sim_run(struct world *w, int64_t us);      /* steps until us of simulated time have gone by */
 uint64_t      sim_trace_hash(const struct world *w);     /* of everything scheduled and written so far: equal for equal seeds */
 void          sim_power_loss(struct world *w);           /* all loops, workers and descriptors are gone at once; memory of users leaks to the caller, who forgets it */
+void          sim_forget(struct world *w, void *p);      /* p went down with the power: keeps leak checkers quiet about all it reaches */
+/* File calls are counted, except those that neither change nor read content: close, stat, fstat, space, forget, writeback. */
+enum sim_op {
+    SIM_OPEN = 1,
+    SIM_PREAD = 2,
+    SIM_PWRITEV = 4,
+    SIM_TRUNCATE = 8,
+    SIM_DATASYNC = 16,
+    SIM_SYNC_DIR = 32,
+    SIM_RENAME = 64,
+    SIM_UNLINK = 128,
+    SIM_MKDIR = 256,
+    SIM_RMDIR = 512,
+    SIM_LIST = 1024,
+    SIM_LOCK = 2048
+};
 struct sim_fault {
-    int64_t nth;    /* fail the nth counted file call from now on, 1 = the next; 0 = off */
-    bool    sticky; /* and all later ones */
-    int     err;    /* -EIO, -ENOSPC, …; 0 with `cut`: a short write that then fails with -EIO */
-    bool    cut;
+    int64_t     nth;    /* fail the nth counted file call from now on, 1 = the next; 0 = off */
+    bool        sticky; /* and all later ones */
+    int         err;    /* -EIO, -ENOSPC, …; 0 with `cut`: a short write that then fails with -EIO */
+    bool        cut;
+    unsigned    ops;  /* count, for nth, only these (enum sim_op); 0 = all */
+    const char *path; /* and only where the path has this in it; borrowed; NULL = anywhere */
 };
 void    sim_fault(struct world *w, struct sim_fault f);
-int64_t sim_fs_calls(const struct world *w); /* counted so far */
+int64_t sim_fs_calls(const struct world *w); /* counted so far, whatever the fault asks for */
 void    sim_space(struct world *w, int64_t available); /* bytes until ENOSPC; -1 = endless */
 
 /* ---- log lines ---------------------------------------------------------------------------------------------------------------- */
