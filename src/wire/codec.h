@@ -80,6 +80,10 @@ extern const uint8_t wire_elem_size[];
 
 /* Does a member hold its default? `dflt` is the struct of defaults the member lies in. As Kafka's equals(): deep. */
 bool wire_is_default(const struct wire_op *op, const void *base, const void *dflt);
+
+/* As wire_print; `all` prints tagged fields that hold their default, too. */
+void wire_print_shape(const struct wire_shape *sh, const void *in, bool all, struct bytes *out);
+
 static inline const struct wire_shape *wire_shape_of(const struct wire_msg *m, int version) /* NULL: no such version */
 {
     return wire_has_version(m, version) ? &wire_shapes[m->shapes[version - m->min]] : NULL;

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void print_shape(struct bytes *out, const struct wire_shape *sh, const void *in);
-
 static void put(struct bytes *out, const char *z)
 {
     bytes_put(out, z, strlen(z));
@@ -89,7 +87,7 @@ static void print_float(struct bytes *out, double v)
     if (!strpbrk(text, ".e")) put(out, ".0");
 }
 
-static void print_value(struct bytes *out, int code, const struct wire_shape *sub, const void *v)
+static void print_value(struct bytes *out, int code, const struct wire_shape *sub, const void *v, bool all)
 {
     char id[UUID_TEXT];
 
@@ -117,7 +115,7 @@ static void print_value(struct bytes *out, int code, const struct wire_shape *su
         else print_base64(out, r->bytes);
         break;
     }
-    default: print_shape(out, sub, v);
+    default: wire_print_shape(sub, v, all, out);
     }
 }
 
@@ -126,7 +124,7 @@ static size_t elem_size(const struct wire_op *op, const struct wire_shape *sub)
     return op->elem == W_STRUCT ? sub->size : wire_elem_size[op->elem];
 }
 
-static void print_field(struct bytes *out, const struct wire_op *op, const void *in)
+static void print_field(struct bytes *out, const struct wire_op *op, const void *in, bool all)
 {
     const struct wire_shape *sub = &wire_shapes[op->sub];
     const void *v = at_const(in, op->off);
@@ -137,19 +135,19 @@ static void print_field(struct bytes *out, const struct wire_op *op, const void 
     case W_BYTES:
     case W_CBYTES:
         if (op->nullable && !((const struct slice *)v)->p) put(out, "null");
-        else print_value(out, op->code, sub, v);
+        else print_value(out, op->code, sub, v, all);
         break;
     case W_RECORDS:
     case W_CRECORDS: {
         const struct wire_records *r = v;
         if (op->nullable && !r->ext && !r->bytes.p) put(out, "null");
-        else print_value(out, op->code, sub, v);
+        else print_value(out, op->code, sub, v, all);
         break;
     }
     case W_STRUCT_OR_NULL:
     case W_TAGGED_STRUCT_OR_NULL: {
         const void *p = *(void *const *)v;
-        if (p) print_shape(out, sub, p);
+        if (p) wire_print_shape(sub, p, all, out);
         else put(out, "null");
         break;
     }
@@ -164,25 +162,26 @@ static void print_field(struct bytes *out, const struct wire_op *op, const void 
         wr_u8(out, '[');
         for (int32_t i = 0; i < n; i++) {
             if (i) wr_u8(out, ',');
-            print_value(out, op->elem, sub, at_const(p, elem_size(op, sub) * (size_t)i));
+            print_value(out, op->elem, sub, at_const(p, elem_size(op, sub) * (size_t)i), all);
         }
         wr_u8(out, ']');
         break;
     }
-    default: print_value(out, op->code, sub, v);
+    default: print_value(out, op->code, sub, v, all);
     }
 }
 
-static void print_shape(struct bytes *out, const struct wire_shape *sh, const void *in)
+void wire_print_shape(const struct wire_shape *sh, const void *in, bool all, struct bytes *out)
 {
     const struct wire_op *ops = &wire_ops[sh->first];
     bool first = true;
 
     wr_u8(out, '{');
     for (int i = 0; i < sh->body + sh->tagged; i++) {
-        if (i >= sh->body && (ops[i].code == W_BARRED || wire_is_default(&ops[i], in, sh->dflt))) continue;
+        if (ops[i].code == W_BARRED) continue;
+        if (i >= sh->body && !all && wire_is_default(&ops[i], in, sh->dflt)) continue;
         bytes_printf(out, "%s\"%s\":", first ? "" : ",", wire_names + ops[i].name);
-        print_field(out, &ops[i], in);
+        print_field(out, &ops[i], in, all);
         first = false;
     }
     wr_u8(out, '}');
@@ -192,6 +191,6 @@ void wire_print(const struct wire_msg *m, int16_t version, const void *in, struc
 {
     const struct wire_shape *sh = wire_shape_of(m, version);
 
-    if (sh) print_shape(out, sh, in);
+    if (sh) wire_print_shape(sh, in, false, out);
     else put(out, "null");
 }
