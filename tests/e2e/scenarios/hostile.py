@@ -1,0 +1,285 @@
+"""Bad input: each gets Kafka's error or a closed connection, and the broker goes on."""
+import gzip
+import random
+import struct
+import time
+import zlib
+
+from harness import scenario
+from raw import *
+
+
+def still_serves(t):
+    with t.broker.connect() as c:
+        assert len(c.api_versions()) > 20
+
+
+def refused(t, data, within=10):
+    """Sends bytes that are no request; the broker must hang up, and serve the next one."""
+    with t.broker.connect() as c:
+        try:
+            c.send_bytes(data)
+        except ConnectionError:
+            pass  # it hung up before everything was sent
+        assert c.is_closed(within), f"{data[:40].hex()}...: the connection stays open"
+    still_serves(t)
+
+
+@scenario()
+def random_bytes_close_the_connection_and_nothing_else(t):
+    noise = random.Random(7)
+    for _ in range(30):
+        # The length is made plausible, so that the noise reaches the decoder.
+        body = noise.randbytes(noise.randrange(8, 400))
+        with t.broker.connect() as c:
+            c.send_bytes(i32(len(body)) + body)
+            try:
+                c.read_frame()  # a few first bytes happen to be a request that gets an error
+            except Closed:
+                pass
+    still_serves(t)
+
+
+@scenario()
+def noise_behind_a_valid_header_never_ends_the_broker(t):
+    noise = random.Random(8)
+    with t.broker.connect() as c:
+        apis = c.api_versions()
+    # Never a body that can mean something lasting: what needs names, ids or records is refused as noise sooner or later.
+    for api, (low, high) in sorted(apis.items()):
+        for version in {low, high}:
+            for _ in range(3):
+                with t.broker.connect(timeout=3) as c:
+                    c.send_bytes(frame(api, version, noise.randbytes(noise.randrange(0, 200))))
+                    try:
+                        c.read_frame()
+                    except (Closed, TimeoutError):
+                        pass
+    still_serves(t)
+
+
+@scenario()
+def impossible_frame_lengths_close_the_connection(t):
+    for length in (-1, -(1 << 31), (1 << 31) - 1, 104857601):
+        refused(t, i32(length) + b"x" * 20)
+    refused(t, i32(0))
+
+
+@scenario()
+def truncated_frames_are_dropped_with_their_connection(t):
+    whole = frame(METADATA, 4, array([string("a")]) + i8(0))
+    for cut in (1, 3, 4, 5, 9, len(whole) - 1):
+        with t.broker.connect() as c:
+            c.send_bytes(whole[:cut])
+    still_serves(t)
+    # A frame whose length is true, but whose content ends early.
+    for cut in (3, 8, 11, 14, len(whole) - 5):
+        refused(t, i32(cut) + whole[4:4 + cut])
+
+
+@scenario()
+def counts_and_lengths_larger_than_the_frame_are_refused(t):
+    refused(t, frame(METADATA, 4, i32((1 << 31) - 1) + string("a") + i8(0)))
+    refused(t, frame(METADATA, 4, i32(1) + i16(32767) + b"abc" + i8(0)))
+    refused(t, frame(METADATA, 12, b"\xff\xff\xff\xff\x0f" + b"\0", flexible=True))
+    refused(t, frame(METADATA, 12, b"\xff" * 12 + b"\0", flexible=True))
+    refused(t, frame(PRODUCE, 7, string(None) + i16(1) + i32(1000) + i32((1 << 31) - 1)))
+    refused(t, frame(FETCH, 11, i32(-1) + i32(0) * 3 + i8(0) + i32(0) + i32(-1) + i32(0x7FFFFFF0)))
+    # null where the protocol has none
+    refused(t, frame(LIST_OFFSETS, 4, i32(-1) + i8(0) + array([string(None) + array([])])))
+
+
+@scenario()
+def an_unknown_api_closes_the_connection(t):
+    refused(t, frame(999, 0, b""))
+    refused(t, frame(-1, 0, b""))
+
+
+@scenario()
+def a_version_that_is_not_served_closes_the_connection(t):
+    refused(t, frame(METADATA, 99, b"", flexible=True))
+    refused(t, frame(FETCH, -1, b""))
+    refused(t, frame(FETCH, 3, i32(-1) + i32(0) * 3 + array([])))
+
+
+@scenario()
+def api_versions_of_the_future_is_answered_in_version_0_with_error_35(t):
+    with t.broker.connect() as c:
+        r = c.call(API_VERSIONS, 99, b"", flexible=True)
+        assert r.i16() == UNSUPPORTED_VERSION
+        ranges = r.array(lambda: (r.i16(), r.i16(), r.i16()))
+        assert [row for row in ranges if row[0] == API_VERSIONS and row[2] >= 3], ranges
+        assert r.left() == 0
+        # the connection still works: the client now asks in a version both know
+        assert c.api_versions()[API_VERSIONS]
+
+
+@scenario()
+def a_batch_that_lies_is_refused_and_nothing_of_it_is_kept(t):
+    good = batch([b"a", b"b"])
+    lies = {
+        "bad CRC": (batch([b"a"], crc=1), CORRUPT_MESSAGE),
+        "a flipped bit": (good[:-1] + bytes([good[-1] ^ 1]), CORRUPT_MESSAGE),
+        "count above the records": (batch([b"a"], count=2), INVALID_RECORD),
+        "last delta and count differ": (batch([b"a"], last_delta=5), INVALID_RECORD),
+        "compressed deltas with a hole": (batch([b"a", b"b"], attributes=1, records=gzip.compress(
+            record(0, b"a") + record(2, b"b"))), None),
+        "control bit from a client": (batch([b"a"], attributes=0x20), INVALID_RECORD),
+        "no record at all": (batch([], last_delta=0), INVALID_RECORD),
+        "a record longer than its batch": (batch([b"a"], records=varint(1000) + b"a"), None),
+        "length below the smallest": (batch([b"a"], length=10), CORRUPT_MESSAGE),
+        "codec 7": (batch([b"a"], attributes=7), None),
+        "gzip that is not": (batch([b"a"], attributes=1), None),
+        "snappy that is not": (batch([b"a"], attributes=2), None),
+        "lz4 that is not": (batch([b"a"], attributes=3), None),
+        "zstd that is not": (batch([b"a"], attributes=4), None),
+        "two batches in one request": (good + good, INVALID_RECORD),
+    }
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name) == 0
+        for lie, (data, expected) in lies.items():
+            try:
+                error, base, *_ = c.produce(t.name, 0, data)
+            except Closed:
+                c.close()
+                c = t.broker.connect()
+                assert expected is None, f"{lie}: closed instead of error {expected}"
+                continue
+            assert error != 0 and base == -1, f"{lie}: accepted at {base}"
+            assert expected in (None, error), f"{lie}: error {error}, Kafka says {expected}"
+        assert c.list_offset(t.name, 0) == (0, 0), "something of a refused batch was kept"
+        assert c.produce(t.name, 0, good)[:2] == (0, 0)
+        c.close()
+
+
+@scenario()
+def old_message_formats_are_refused_as_kafka_does(t):
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name) == 0
+        for magic in (0, 1):
+            body = struct.pack(">bb", magic, 0) + (i64(0) if magic else b"") + i32(-1) + i32(1) + b"a"
+            message = i64(0) + i32(len(body) + 4) + struct.pack(">I", zlib.crc32(body)) + body
+            try:
+                assert c.produce(t.name, 0, message)[0] != 0
+            except Closed:
+                c = t.broker.connect()
+        c.close()
+    still_serves(t)
+
+
+@scenario()
+def a_record_larger_than_the_topic_takes_gets_message_too_large(t):
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name, configs={"max.message.bytes": "10000"}) == 0
+        assert c.produce(t.name, 0, batch([b"x" * 20000]))[0] == MESSAGE_TOO_LARGE
+        assert c.produce(t.name, 0, batch([b"x" * 9000]))[0] == 0
+        assert c.create_topic(t.name + "-d") == 0
+        assert c.produce(t.name + "-d", 0, batch([b"x" * 1048589], crc=0))[0] == MESSAGE_TOO_LARGE
+
+
+@scenario()
+def unknown_topics_and_partitions_get_their_error(t):
+    with t.broker.connect() as c:
+        assert c.metadata([t.name])[t.name][0] == UNKNOWN_TOPIC_OR_PARTITION
+        assert c.produce(t.name, 0, batch([b"a"]))[0] == UNKNOWN_TOPIC_OR_PARTITION
+        assert c.fetch(t.name, 0, 0, max_wait=0)[0] == UNKNOWN_TOPIC_OR_PARTITION
+        assert c.list_offset(t.name, 0)[0] == UNKNOWN_TOPIC_OR_PARTITION
+        assert c.create_topic(t.name) == 0
+        for partition in (1, -1, 1 << 30):
+            assert c.produce(t.name, partition, batch([b"a"]))[0] == UNKNOWN_TOPIC_OR_PARTITION
+            assert c.fetch(t.name, partition, 0, max_wait=0)[0] == UNKNOWN_TOPIC_OR_PARTITION
+        assert c.fetch(t.name, 0, 1, max_wait=0)[0] == OFFSET_OUT_OF_RANGE
+        assert c.fetch(t.name, 0, -5, max_wait=0)[0] == OFFSET_OUT_OF_RANGE
+        assert c.fetch(t.name, 0, 0, max_wait=0)[0] == 0
+        assert c.produce(t.name, 0, batch([b"a"]), acks=2)[0] == INVALID_REQUIRED_ACKS
+
+
+@scenario()
+def topic_names_follow_kafkas_rules(t):
+    with t.broker.connect() as c:
+        for bad in ("", ".", "..", "../x", "a/b", "a b", "a\0b", "a\nb", "x" * 250, "é", "a:b"):
+            assert c.create_topic(bad) == INVALID_TOPIC, f"{bad!r}: not refused"
+            if bad:
+                assert c.metadata([bad], create=True)[bad][0] == INVALID_TOPIC, f"{bad!r}: Metadata"
+        assert c.create_topic("x" * 200 + t.name) == 0
+        assert c.create_topic(t.name + ".a_b") == 0
+        assert c.create_topic(t.name + "_a.b") == INVALID_TOPIC, "'.' and '_' collide"
+        assert c.create_topic(t.name + ".a_b") == TOPIC_ALREADY_EXISTS
+        assert c.create_topic(t.name + "-p", partitions=0) == INVALID_PARTITIONS
+        assert c.create_topic(t.name + "-r", replication=3) == INVALID_REPLICATION_FACTOR
+        assert c.create_topic(t.name + "-c", configs={"no.such.key": "1"}) == INVALID_CONFIG
+        assert c.create_topic(t.name + "-c", configs={"retention.ms": "soon"}) == INVALID_CONFIG
+
+
+@scenario()
+def acks_0_is_not_answered_and_an_error_closes_the_connection(t):
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name) == 0
+        c.produce(t.name, 0, batch([b"a"]), acks=0)
+        c.api_versions()  # the next answer is this one's
+        until(lambda: c.list_offset(t.name, 0) == (0, 1), "the record sent with acks=0")
+        c.produce(t.name, 7, batch([b"a"]), acks=0)
+        assert c.is_closed(), "an error nobody can be told closes the connection"
+    still_serves(t)
+
+
+@scenario()
+def pipelined_requests_are_answered_in_their_order(t):
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name) == 0
+        sent = []
+        for i in range(60):
+            if i % 3 == 0:
+                sent.append(c.produce(t.name, 0, batch([b"%d" % i]), acks=(-1, 1)[i % 2], wait=False))
+            elif i % 3 == 1:
+                sent.append(c.fetch(t.name, 0, 0, max_wait=20, min_bytes=1 << 20, wait=False))
+            else:
+                sent.append(c.send(API_VERSIONS, 0, b""))
+        assert [c.read_frame()[0] for _ in sent] == sent
+
+
+@scenario(plain=True)
+def two_thousand_silent_connections_cost_little_and_hinder_nobody(t):
+    broker = t.new_broker()
+    with broker.connect() as honest:
+        assert honest.create_topic("t") == 0
+        before, silent = broker.rss(), []
+        try:
+            silent = [broker.connect() for _ in range(2000)]
+            for i, c in enumerate(silent):
+                if i % 2 and broker.kind == "odradek":  # Apache Kafka takes the announced memory at once and dies of it
+                    c.send_bytes(i32(90_000_000) + b"\0\0")  # announces much, sends nothing more
+            assert honest.produce("t", 0, batch([b"a"]))[0] == 0
+            with broker.connect() as late:
+                assert late.produce("t", 0, batch([b"b"]))[0] == 0
+            grown = broker.rss() - before
+            if broker.kind == "odradek":
+                assert grown < 40 << 20, f"2,000 silent connections cost {grown >> 20} MiB"
+        finally:
+            for c in silent:
+                c.close()
+        assert honest.produce("t", 0, batch([b"c"]))[:2] == (0, 2)
+
+
+@scenario(plain=True)
+def a_client_that_never_reads_does_not_fill_the_memory(t):
+    broker = t.new_broker()
+    with broker.connect() as honest:
+        assert honest.create_topic("t") == 0
+        for _ in range(8):
+            assert honest.produce("t", 0, batch([b"x" * 900_000], crc=None))[0] == 0
+        before = broker.rss()
+        with broker.connect() as deaf:
+            deaf.sock.settimeout(2)
+            ask = b"".join(frame(FETCH, 11, i32(-1) + i32(0) + i32(1) + i32(50 << 20) + i8(0) + i32(0) + i32(-1)
+                                 + array([string("t") + array([i32(0) + i32(-1) + i64(0) + i64(-1) + i32(50 << 20)])])
+                                 + array([]) + string("")) for _ in range(1000))
+            try:
+                deaf.send_bytes(ask * 10)
+            except (TimeoutError, ConnectionError):
+                pass
+            for _ in range(20):
+                assert honest.list_offset("t", 0) == (0, 8)
+                time.sleep(0.02)
+            if broker.kind == "odradek":
+                assert broker.rss() - before < 100 << 20, f"{(broker.rss() - before) >> 20} MiB for one deaf client"
