@@ -19,6 +19,7 @@ int  broker_open(struct world *w, const struct conf *conf, int loops, struct bro
 void broker_listener_port(struct broker *b, struct slice listener, int port);
 struct shard *broker_shard(struct broker *b, int i);
 struct loop  *shard_loop(struct shard *s);
+struct waker *shard_waker(struct shard *s);
 int           broker_shards(const struct broker *b);
 struct meta  *broker_meta(struct broker *b);
 struct logs  *broker_logs(struct broker *b);

@@ -1,0 +1,244 @@
+/* Fetch (key 1), v4–18. v7 sessions (KIP-227); v9 leader epochs; v11 rack, read and ignored; v12 flexible, diverging epochs; v13 topic ids;
+ * v15 replica state, ignored; v17 directory id and v18 high watermark, of followers, ignored.
+ *
+ * Answers when: A min_bytes are readable, B a row has an error, C the deadline passed, D nothing was asked for.
+ * Records leave as file ranges: no byte of them passes through here.
+ * Differs from Kafka: no followers, so no replica fetch, no read replica and no throttling of one; a fetch from between high watermark and log
+ * end is empty without error (DESIGN.md §1.2). */
+#include "../fetch_session.h"
+#include "../req.h"
+#include "../shard.h"
+
+struct row {
+    struct session_partition *sp;
+    struct plog *log;
+    struct watch watch;
+    struct file_range range;
+    int err;
+    int32_t leader_epoch;
+};
+struct call {
+    struct fetch_session *session;
+    bool full;
+    enum read_upto upto;
+    struct row *rows; /* in the session's order */
+    int n;
+    bool failed; /* a row has an error already: nothing to wait for */
+};
+
+static enum req_next fetch_poll(struct req *rq);
+static enum req_next fetch_answer(struct req *rq);
+
+static void fetch_cleanup(struct req *rq)
+{
+    struct call *c = rq->call;
+    if (!c) return;
+    for (int i = 0; i < c->n; i++) {
+        plog_unwatch(&c->rows[i].watch);
+        if (c->rows[i].range.seg) range_release(&c->rows[i].range);
+        if (c->rows[i].log) plog_unref(&c->rows[i].log);
+    }
+    fetch_session_end(rq->shard->sessions, &c->session);
+}
+
+/* From what the session names to logs. An error stays in its row (B). */
+static void fetch_plan(struct req *rq, struct call *c)
+{
+    const struct image *im = req_image(rq);
+    const struct image_topic *t = NULL;
+    int k = 0;
+    c->n = c->session->n;
+    c->rows = arena_array(&rq->arena, struct row, c->n);
+    list_each (l, &c->session->order) {
+        struct row *r = &c->rows[k++];
+        struct session_partition *sp = r->sp = container_of(l, struct session_partition, order);
+        if (c->session->by_id) {
+            if (!t || !uuid_eq(t->id, sp->topic_id)) t = image_topic_by_id(im, sp->topic_id);
+        } else if (!t || !slice_eq(t->name, sp->topic)) {
+            t = image_topic(im, sp->topic);
+        }
+        r->leader_epoch = -1;
+        if (!t) {
+            r->err = c->session->by_id ? E_UNKNOWN_TOPIC_ID : E_UNKNOWN_TOPIC_OR_PARTITION;
+        } else if (sp->partition < 0 || sp->partition >= t->partitions_n) {
+            r->err = E_UNKNOWN_TOPIC_OR_PARTITION;
+        } else {
+            const struct image_partition *p = &t->partitions[sp->partition];
+            r->leader_epoch = p->leader_epoch;
+            if (!p->log) {
+                r->err = p->log_err ? p->log_err : E_KAFKA_STORAGE_ERROR;
+            } else if (sp->leader_epoch >= 0 && sp->leader_epoch < p->leader_epoch) {
+                r->err = E_FENCED_LEADER_EPOCH;
+            } else if (sp->leader_epoch > p->leader_epoch) {
+                r->err = E_UNKNOWN_LEADER_EPOCH;
+            } else {
+                r->log = plog_ref(p->log);
+            }
+        }
+        c->failed |= r->err != 0;
+    }
+}
+
+enum req_next fetch_start(struct req *rq)
+{
+    const struct fetch_request *in = rq->in;
+    struct fetch_response *out = rq->out;
+    struct call *c = rq->call = arena_new(&rq->arena, struct call);
+
+    rq->cleanup = fetch_cleanup;
+    c->upto = in->isolation_level == 1 ? READ_STABLE : READ_WATERMARK;
+    int rc = fetch_session_begin(rq->shard->sessions, in, rq->version, shard_now_us(rq->shard), &c->session, &c->full);
+    if (rc) {
+        out->error_code = (int16_t)err_kafka(rc);
+        return REQ_DONE;
+    }
+    out->session_id = c->session->id;
+    fetch_plan(rq, c);
+    req_deadline(rq, in->max_wait_ms);
+    return req_goto(rq, fetch_poll);
+}
+
+static enum req_next fetch_poll(struct req *rq)
+{
+    const struct fetch_request *in = rq->in;
+    struct call *c = rq->call;
+    int64_t readable = 0;
+
+    if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0) return req_goto(rq, fetch_answer);
+    for (int i = 0; i < c->n && readable < in->min_bytes; i++) {
+        struct row *r = &c->rows[i];
+        int64_t n = plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor);
+        if (n < 0) return req_goto(rq, fetch_answer); /* out of range, offline, gone: the answer says which */
+        readable += MIN(n, r->sp->max_bytes);
+    }
+    if (readable >= in->min_bytes) return req_goto(rq, fetch_answer);
+
+    for (int i = 0; i < c->n; i++) {
+        struct row *r = &c->rows[i];
+        struct plog_offsets at;
+        plog_offsets(r->log, &at);
+        int64_t past = MAX(c->upto == READ_STABLE ? at.stable : at.watermark, r->sp->fetch_offset) + 1;
+        if (!plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), c->upto == READ_STABLE ? WATCH_STABLE : WATCH_WATERMARK, past))
+            return REQ_AGAIN; /* it moved since we looked */
+    }
+    return REQ_WAIT;
+}
+
+static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch_response_partition_data *out, int64_t left, bool first)
+{
+    struct plog_read rd = {
+        .offset = r->sp->fetch_offset,
+        .max_bytes = (uint32_t)MIN(left, MAX(r->sp->max_bytes, 0)),
+        .whole_first = first,
+        .upto = c->upto,
+        .arena = &rq->arena,
+    };
+    int rc = r->err;
+    if (!rc && r->sp->last_fetched_epoch >= 0) { /* KIP-595: the client's log has diverged from ours */
+        int32_t epoch;
+        int64_t end;
+        plog_epoch_end(r->log, r->sp->last_fetched_epoch, &epoch, &end);
+        if (epoch < 0 || end < 0) {
+            rc = E_OFFSET_OUT_OF_RANGE;
+        } else if (epoch < r->sp->last_fetched_epoch || end < r->sp->fetch_offset) {
+            struct plog_offsets at;
+            plog_offsets(r->log, &at);
+            out->diverging_epoch.epoch = epoch;
+            out->diverging_epoch.end_offset = end;
+            out->high_watermark = at.watermark;
+            out->last_stable_offset = at.stable;
+            out->log_start_offset = at.start;
+            return;
+        }
+    }
+    if (!rc) rc = plog_read(r->log, &rd, &r->sp->cursor);
+    if (rc) {
+        out->error_code = (int16_t)err_kafka(rc);
+        out->high_watermark = out->last_stable_offset = out->log_start_offset = -1;
+        r->err = rc;
+        return;
+    }
+    r->range = rd.range;
+    out->high_watermark = rd.at.watermark;
+    out->last_stable_offset = rd.at.stable;
+    out->log_start_offset = rd.at.start;
+    if (c->upto == READ_STABLE) {
+        out->aborted_transactions_n = MAX(rd.aborted_n, 0);
+        out->aborted_transactions = wire_array(&rq->arena, fetch_response_aborted_transaction, out->aborted_transactions_n);
+        for (int i = 0; i < rd.aborted_n; i++) {
+            out->aborted_transactions[i].producer_id = rd.aborted[i].producer_id;
+            out->aborted_transactions[i].first_offset = rd.aborted[i].first_offset;
+        }
+    } else {
+        out->aborted_transactions_n = -1;
+    }
+}
+
+/* An incremental answer names only the partitions that have something new. */
+static bool row_is_news(const struct call *c, const struct row *r, const struct fetch_response_partition_data *out)
+{
+    struct session_partition *sp = r->sp;
+    bool news = c->full || r->range.n > 0 || out->error_code || out->diverging_epoch.epoch >= 0 || sp->sent_watermark != out->high_watermark ||
+                sp->sent_start != out->log_start_offset;
+    sp->sent_watermark = out->error_code ? -1 : out->high_watermark;
+    sp->sent_start = out->error_code ? -1 : out->log_start_offset;
+    return news;
+}
+
+static bool same_topic(const struct session_partition *a, const struct session_partition *b, bool by_id)
+{
+    return by_id ? uuid_eq(a->topic_id, b->topic_id) : slice_eq(a->topic, b->topic);
+}
+
+static enum req_next fetch_answer(struct req *rq)
+{
+    const struct fetch_request *in = rq->in;
+    struct fetch_response *out = rq->out;
+    struct call *c = rq->call;
+    bool by_id = c->session->by_id;
+    int64_t left = MIN(in->max_bytes, (int32_t)conf_i64(req_image(rq)->conf, CONF_FETCH_MAX_BYTES));
+    struct fetch_response_partition_data *parts = wire_array(&rq->arena, fetch_response_partition_data, c->n);
+    struct fetch_response_fetchable_topic_response *topics = wire_array(&rq->arena, fetch_response_fetchable_topic_response, c->n);
+    const struct session_partition *before = NULL;
+    bool first = true;
+    int n = 0, topics_n = 0;
+    int64_t total = 0;
+
+    for (int i = 0; i < c->n; i++) {
+        struct row *r = &c->rows[i];
+        struct fetch_response_partition_data *o = &parts[n];
+        *o = dflt_fetch_response_partition_data;
+        o->partition_index = r->sp->partition;
+        o->records.bytes = S(""); /* empty, never null: clients dislike null records */
+        row_read(rq, c, r, o, MAX(left, 0), first);
+        if (r->err == E_FENCED_LEADER_EPOCH || r->err == E_UNKNOWN_LEADER_EPOCH) {
+            o->current_leader.leader_id = rq->shard->broker->node_id;
+            o->current_leader.leader_epoch = r->leader_epoch;
+        }
+        if (!row_is_news(c, r, o)) continue;
+        if (r->range.n > 0) {
+            o->records.ext = &r->range;
+            o->records.ext_len = r->range.n;
+            left -= r->range.n;
+            total += r->range.n;
+            first = false;
+        }
+        if (!before || !same_topic(before, r->sp, by_id)) {
+            topics[topics_n].partitions = o;
+            topics[topics_n].topic = r->sp->topic.p ? r->sp->topic : S("");
+            topics[topics_n].topic_id = r->sp->topic_id;
+            topics_n++;
+        }
+        topics[topics_n - 1].partitions_n++;
+        before = r->sp;
+        n++;
+        if (r->range.n > 0 && c->session->id) { /* to the back: the next answer begins with the others */
+            list_remove(&r->sp->order);
+            list_push(&c->session->order, &r->sp->order);
+        }
+    }
+    out->responses = topics;
+    out->responses_n = topics_n;
+    metric_add(M_fetched_bytes, total);
+    return REQ_DONE;
+}

@@ -1,0 +1,435 @@
+/* The request engine: see req.h for the contract.
+ *
+ * Happy path: client_frame parses the header and the body into the request's arena, puts it into its client's line and pumps the line:
+ * whatever may start starts, whatever is answered at the front of the line is encoded and handed to net. Most requests never leave
+ * that one call. A request that waits is found again by its ticket.
+ *
+ * What can fail: a frame that does not parse closes its connection, after the answers before it; a version out of range does so too, as in
+ * Kafka, but for ApiVersions, which is answered in its v0 form (KIP-511). */
+#include "coordinator.h"
+#include "req.h"
+#include "shard.h"
+
+enum {
+    SMALL_FRAME = 4096,       /* up to here a frame is copied into its request, so that nobody pins a receive buffer for it */
+    LINE_MAX = 256,           /* requests of one connection that may wait their turn before it is no longer read */
+    LINE_BYTES_MAX = 1 << 20, /* or their bytes */
+    FREE_REQS_MAX = 256,
+    AGAIN_MAX = 4,
+    SCRATCH_KEEP = 1 << 20,
+};
+
+int64_t shard_now_us(const struct shard *s) { return loop_now_us(s->loop); }
+int64_t shard_wall_ms(const struct shard *s) { return s->broker->world->clock->wall_ms(s->broker->world->clock); }
+
+static void client_pump(struct client *c);
+static void client_resume(struct client *c);
+static void req_run(struct req *rq);
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------ */
+
+static void req_wake(struct sleeper *s) { req_run(container_of(s, struct req, sleeper)); }
+
+static void req_expire(struct timer *t)
+{
+    struct req *rq = container_of(t, struct req, deadline);
+    rq->expired = true;
+    req_run(rq);
+}
+
+static void req_run_later(struct post *p)
+{
+    struct req *rq = container_of(p, struct req, later);
+    rq->deferred = false;
+    req_run(rq);
+}
+
+static struct req *req_new(struct shard *s)
+{
+    struct list *l = list_pop(&s->free_reqs);
+    struct req *rq = l ? container_of(l, struct req, link) : mem_alloc(sizeof *rq);
+    if (l) s->free_reqs_n--;
+    *rq = (struct req){ .shard = s, .sleeper.wake = req_wake, .deadline.fn = req_expire, .later.fn = req_run_later };
+    list_init(&rq->link);
+    arena_init(&rq->arena);
+    s->requests++;
+    metric_add(M_requests, 1);
+    return rq;
+}
+
+/* Nothing is left that could touch rq: its watches are disarmed, its ticket is dead, nothing is posted. */
+static void req_free(struct req *rq)
+{
+    struct shard *s = rq->shard;
+    assert(!rq->running && !rq->deferred && rq->sleeper.id == 0);
+    list_remove(&rq->link);
+    image_unref((struct image **)&rq->image);
+    if (rq->holder) buf_unref(&rq->holder);
+    arena_free(&rq->arena);
+    s->requests--;
+    if (s->free_reqs_n < FREE_REQS_MAX) {
+        s->free_reqs_n++;
+        list_push_front(&s->free_reqs, &rq->link);
+    } else {
+        mem_free(rq);
+    }
+    if (s->draining && s->requests == 0 && s->drained) s->drained(s, s->drained_arg);
+}
+
+/* rq has its answer, or will never have one. */
+static void req_end(struct req *rq)
+{
+    assert(!rq->ended);
+    loop_timer_stop(rq->shard->loop, &rq->deadline);
+    if (rq->sleeper.id) waker_remove(rq->shard->waker, &rq->sleeper);
+    rq->ended = true;
+}
+
+static void req_start(struct req *rq, req_step *first)
+{
+    rq->started = true;
+    rq->step = first;
+    waker_add(rq->shard->waker, &rq->sleeper);
+    req_run(rq);
+}
+
+static void req_run(struct req *rq)
+{
+    enum req_next next;
+    if (rq->ended || rq->running || rq->deferred) return;
+    rq->running = true;
+    rq->again = 0;
+    while ((next = rq->step(rq)) == REQ_AGAIN) {
+        if (++rq->again < AGAIN_MAX) continue;
+        rq->running = false;
+        rq->deferred = true;
+        loop_post(rq->shard->loop, &rq->later);
+        return;
+    }
+    rq->running = false;
+    if (next == REQ_WAIT) return;
+    if (next == REQ_CLOSE && !rq->close_why) rq->close_why = "refused";
+    req_end(rq);
+    if (rq->client) {
+        client_pump(rq->client);
+    } else {
+        if (rq->cleanup) rq->cleanup(rq);
+        req_free(rq);
+    }
+}
+
+struct waker *req_home(const struct req *rq) { return rq->shard->waker; }
+
+void req_deadline(struct req *rq, int64_t ms)
+{
+    if (ms <= 0) {
+        rq->expired = true;
+        return;
+    }
+    ms = MIN(ms, INT32_MAX);
+    loop_timer(rq->shard->loop, &rq->deadline, shard_now_us(rq->shard) + ms * 1000);
+}
+
+void req_let_next(struct req *rq)
+{
+    if (rq->let_next) return;
+    rq->let_next = true;
+    if (rq->client) client_pump(rq->client);
+}
+
+const struct image *req_image_new(struct req *rq)
+{
+    const struct image *now = meta_image(rq->shard->broker->meta, &rq->shard->image);
+    if (now != rq->image) {
+        image_unref((struct image **)&rq->image);
+        rq->image = image_ref(now);
+    }
+    return rq->image;
+}
+
+const struct image *req_image(struct req *rq) { return rq->image ? rq->image : req_image_new(rq); }
+
+void req_drop_frame(struct req *rq)
+{
+    if (rq->holder) buf_unref(&rq->holder);
+}
+
+struct req *req_internal(struct shard *s, req_step *first, void *call, void (*cleanup)(struct req *rq))
+{
+    struct req *rq = req_new(s);
+    rq->call = call;
+    rq->cleanup = cleanup;
+    list_push(&s->parked, &rq->link);
+    req_start(rq, first);
+    return rq;
+}
+
+/* ---- a client's line ---------------------------------------------------------------------------------------------------------- */
+
+struct client *client_open(struct shard *s, const struct client_info *info, const struct client_ops *ops, void *conn)
+{
+    struct client *c = new (struct client);
+    assert(loop_here(s->loop));
+    c->shard = s;
+    c->ops = ops;
+    c->conn = conn;
+    (void)snprintf(c->listener, sizeof c->listener, S_FMT, S_ARG(info->listener));
+    (void)snprintf(c->host, sizeof c->host, S_FMT, S_ARG(info->host));
+    (void)snprintf(c->local_host, sizeof c->local_host, S_FMT, S_ARG(info->local_host));
+    c->local_port = info->local_port;
+    c->local_loopback = info->local_loopback;
+    list_init(&c->line);
+    list_push(&s->clients, &c->link);
+    return c;
+}
+
+static void client_free(struct client *c)
+{
+    assert(list_empty(&c->line));
+    list_remove(&c->link);
+    mem_free(c);
+}
+
+static void client_refuse(struct client *c, const char *reason)
+{
+    if (c->closing) return;
+    c->closing = true;
+    metric_add(M_bad_frames, 1);
+    c->ops->close(c->conn, reason, true);
+}
+
+/* Encodes rq's answer and hands it to net. */
+static void req_answer(struct req *rq)
+{
+    struct client *c = rq->client;
+    struct shard *s = rq->shard;
+    struct wire_out *out = &s->wire_scratch;
+    struct response_header head = dflt_response_header;
+    int header_version = wire_response_header_version(rq->api->key, rq->version);
+
+    head.correlation_id = rq->correlation;
+    wire_out_reset(out);
+    wr_i32(&out->b, 0); /* the length, once it is known */
+    int rc = wire_encode(&msg_response_header, (int16_t)header_version, &head, out);
+    if (rc == 0) rc = wire_encode(rq->api->out, rq->version, rq->out, out);
+    if (rc == 0 && out->b.n + out->ext_n - 4 > INT32_MAX) rc = E_MESSAGE_TOO_LARGE;
+    if (rc != 0) {
+        log_error("broker", "answer cannot be encoded", KV_STR("api", rq->api->name), KV_I64("version", rq->version), KV_ERR(rc));
+        client_refuse(c, "internal error");
+        return;
+    }
+    struct reply r = { .bytes = { (char *)out->b.p, out->b.n }, .ranges_n = out->splices_n };
+    if (out->splices_n) r.ranges = arena_array(&rq->arena, struct reply_range, out->splices_n);
+    for (int i = 0; i < out->splices_n; i++) {
+        struct file_range *from = out->splices[i].ext;
+        r.ranges[i] = (struct reply_range){ .at = out->splices[i].at, .range = *from };
+        *from = (struct file_range){ 0 }; /* moved: the handler's cleanup releases only what is still its own */
+    }
+    put_be32(out->b.p, (uint32_t)(out->b.n + out->ext_n - 4));
+    c->ops->send(c->conn, &r);
+    if (out->b.cap > SCRATCH_KEEP) wire_out_free(out); /* one huge answer is not kept for ever */
+}
+
+/* Starts what may start and answers what is done, in order. Entered again from inside a step it leaves the work to the outer call. */
+static void client_pump(struct client *c)
+{
+    if (c->pumping) return;
+    c->pumping = true;
+    for (bool more = true; more;) {
+        more = false;
+        while (!list_empty(&c->line)) {
+            struct req *rq = container_of(c->line.next, struct req, link);
+            if (!rq->ended) break;
+            if (rq->close_why) {
+                client_refuse(c, rq->close_why);
+            } else if (!rq->no_answer && !c->gone && !c->closing) {
+                req_answer(rq);
+            }
+            if (rq->cleanup) rq->cleanup(rq);
+            c->line_n--;
+            req_free(rq);
+        }
+        bool only_overlapping = true;
+        for (struct list *l = c->line.next; l != &c->line;) {
+            struct req *rq = container_of(l, struct req, link);
+            if (!rq->started) {
+                bool first = l == c->line.next;
+                if (c->closing || c->shard->draining) break;
+                if (!first && !(only_overlapping && rq->api->flags & API_OVERLAPS)) break;
+                if (rq->holder) c->line_bytes -= rq->frame_n;
+                req_start(rq, rq->first);
+                if (rq->ended && first) {
+                    more = true;
+                    break;
+                }
+            }
+            if (!rq->ended && !rq->let_next) break;
+            only_overlapping = only_overlapping && rq->api->flags & API_OVERLAPS;
+            l = rq->link.next;
+        }
+    }
+    c->pumping = false;
+    client_resume(c);
+}
+
+/* What was never started is thrown away: its connection is gone or closing. */
+static void client_drop_unstarted(struct client *c)
+{
+    list_each_safe (l, next, &c->line) {
+        struct req *rq = container_of(l, struct req, link);
+        if (rq->started) continue;
+        if (rq->holder) c->line_bytes -= rq->frame_n;
+        c->line_n--;
+        req_free(rq);
+    }
+}
+
+static void client_resume(struct client *c)
+{
+    bool full = c->line_n >= LINE_MAX || c->line_bytes >= LINE_BYTES_MAX;
+    if (c->closing || c->gone) client_drop_unstarted(c);
+    if (c->gone) {
+        if (list_empty(&c->line)) client_free(c);
+        return;
+    }
+    if (full != c->paused) {
+        c->paused = full;
+        c->ops->pause(c->conn, full);
+    }
+}
+
+void client_close(struct client *c)
+{
+    assert(loop_here(c->shard->loop));
+    c->gone = true;
+    if (c->pumping) return; /* the pump sees it */
+    client_pump(c);
+}
+
+bool client_idle(const struct client *c) { return list_empty(&c->line); }
+
+/* ---- from frame to request ------------------------------------------------------------------------------------------------------ */
+
+/* ApiVersions of a version we do not know is answered in v0 form with UNSUPPORTED_VERSION (KIP-511). */
+static enum req_next unsupported_api_versions(struct req *rq)
+{
+    struct api_versions_response *out = rq->out;
+    out->error_code = KAFKA_UNSUPPORTED_VERSION;
+    out->api_keys = wire_new(&rq->arena, api_versions_response_api_version);
+    out->api_keys->api_key = rq->api->key;
+    out->api_keys->min_version = rq->api->shown_min;
+    out->api_keys->max_version = rq->api->max;
+    out->api_keys_n = 1;
+    return REQ_DONE;
+}
+
+static void refuse_later(struct req *rq, const char *why)
+{
+    rq->started = rq->ended = true;
+    rq->close_why = why;
+}
+
+/* 0, or why this frame closes its connection. */
+static const char *req_parse(struct req *rq, uint8_t *frame, size_t n)
+{
+    if (n < 8) return "frame is shorter than a request header";
+    int16_t key = (int16_t)be16(frame);
+    rq->version = (int16_t)be16(frame + 2);
+    rq->correlation = (int32_t)be32(frame + 4);
+    rq->api = api_find(key);
+    if (!rq->api) return "unknown or unserved API key";
+
+    rq->first = rq->api->start;
+    if (rq->version < rq->api->min || rq->version > rq->api->max) {
+        if (key != API_API_VERSIONS) return "unsupported API version";
+        rq->first = unsupported_api_versions;
+        rq->version = 0;
+        rq->out = arena_alloc(&rq->arena, rq->api->out->size);
+        wire_init(rq->api->out, rq->out);
+        return NULL;
+    }
+    struct slice in = { (char *)frame, n };
+    struct request_header head;
+    size_t used;
+    int header_version = wire_request_header_version(key, rq->version);
+    if (wire_decode(&msg_request_header, (int16_t)header_version, in, &rq->arena, &head, &used)) return "malformed request header";
+    rq->client_id = head.client_id;
+    in.p += used;
+    in.n -= used;
+    rq->in = arena_alloc(&rq->arena, rq->api->in->size);
+    if (wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, NULL)) return "malformed request";
+    rq->out = arena_alloc(&rq->arena, rq->api->out->size);
+    wire_init(rq->api->out, rq->out);
+    return NULL;
+}
+
+void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n)
+{
+    assert(loop_here(c->shard->loop));
+    if (c->closing || c->gone || c->shard->draining) return;
+    struct req *rq = req_new(c->shard);
+    rq->client = c;
+    if (n <= SMALL_FRAME || !holder) {
+        uint8_t *copy = arena_alloc(&rq->arena, n);
+        memcpy(copy, frame, n);
+        frame = copy;
+    } else {
+        rq->holder = buf_ref(holder);
+        rq->frame_n = n;
+        c->line_bytes += n;
+    }
+    const char *why = req_parse(rq, frame, n);
+    list_push(&c->line, &rq->link);
+    c->line_n++;
+    if (why) {
+        if (rq->holder) c->line_bytes -= rq->frame_n;
+        log_warn("broker", "bad frame; closing", KV_STR("client", c->host), KV_STR("reason", why), KV_I64("bytes", n),
+                 KV_I64("api", n >= 2 ? (int16_t)be16(frame) : -1), KV_I64("version", n >= 4 ? (int16_t)be16(frame + 2) : -1));
+        refuse_later(rq, why);
+    }
+    client_pump(c);
+}
+
+/* ---- draining -------------------------------------------------------------------------------------------------------------------- */
+
+static void drain_line(struct list *line)
+{
+    /* Each expired request may end and leave the line, and take unstarted ones with it: start over until nothing is left to expire. */
+again:
+    list_each (l, line) {
+        struct req *rq = container_of(l, struct req, link);
+        if (!rq->started || rq->ended || rq->expired || !rq->api || !(rq->api->flags & API_WAKES_ON_DRAIN)) continue;
+        rq->expired = true;
+        req_run(rq);
+        goto again;
+    }
+}
+
+static void shard_drain(struct post *p)
+{
+    struct shard *s = container_of(p, struct shard, drain_post);
+    s->draining = true;
+    list_each_safe (l, next, &s->clients) {
+        struct client *c = container_of(l, struct client, link);
+        c->pumping = true; /* so that it is not freed under us */
+        drain_line(&c->line);
+        client_drop_unstarted(c);
+        c->pumping = false;
+        client_pump(c);
+    }
+    coordinator_drain(s->broker->coordinator, s);
+    drain_line(&s->parked);
+    if (s->requests == 0 && s->drained) s->drained(s, s->drained_arg);
+}
+
+void broker_drain(struct broker *b, void (*drained)(struct shard *s, void *arg), void *arg)
+{
+    if (atomic_exchange(&b->draining, true)) return;
+    for (int i = 0; i < b->shards_n; i++) {
+        struct shard *s = b->shards[i];
+        s->drained = drained;
+        s->drained_arg = arg;
+        s->drain_post.fn = shard_drain;
+        loop_post(s->loop, &s->drain_post);
+    }
+}

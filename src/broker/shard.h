@@ -1,0 +1,78 @@
+/* One loop's part of the broker, and what all parts share. */
+#pragma once
+#include "req.h"
+
+struct fetch_sessions;
+struct coordinator;
+
+struct broker {
+    struct world *world;
+    const struct conf *conf; /* as started; live values are in the image */
+    struct logs *logs;
+    struct meta *meta;
+    int32_t node_id;
+    char cluster_id[64];
+    int shards_n;
+    struct shard **shards;
+    struct coordinator *coordinator;
+    struct crunch *crunch;
+    struct listener_ports *ports;
+    pthread_mutex_t ports_mu;
+    _Atomic bool draining;
+};
+
+struct shard {
+    struct broker *broker;
+    int index;
+    struct loop *loop;
+    struct waker *waker;
+    struct image_cache image;
+    struct producer_ids pids;
+    struct list clients;
+    struct list parked;   /* requests that are not in a client's line any more or never were: internal, or the client is gone */
+    struct list free_reqs;
+    int free_reqs_n;
+    int requests; /* alive */
+    struct wire_out wire_scratch; /* the answer being encoded */
+    struct fetch_sessions *sessions;
+    bool draining;
+    void (*drained)(struct shard *s, void *arg);
+    void *drained_arg;
+    struct post drain_post;
+};
+
+struct client {
+    struct shard *shard;
+    struct list link;
+    const struct client_ops *ops;
+    void *conn;
+    char listener[64], host[64], local_host[64];
+    int local_port;
+    bool local_loopback;
+    char software[64]; /* name/version from ApiVersions */
+    struct list line;  /* requests in order of arrival */
+    int line_n;
+    size_t line_bytes; /* frames waiting to start */
+    bool gone, closing, paused, pumping;
+};
+
+int64_t shard_now_us(const struct shard *s);
+int64_t shard_wall_ms(const struct shard *s);
+
+/* ---- work too long for a loop (DESIGN.md §3: the crunch worker) ---- */
+
+struct crunch_job {
+    void (*run)(struct crunch_job *j); /* on the worker */
+    struct waker *home;
+    ticket who;
+    _Atomic bool done;
+    struct list link;
+};
+struct crunch *crunch_start(struct world *w);
+void crunch_submit(struct crunch *c, struct crunch_job *j);
+void crunch_stop(struct crunch **c);
+
+/* ---- helpers of the handlers ---- */
+
+/* The address this client should use for us, for the listener it came in by (issue of wildcard listeners: see client_info). */
+struct slice client_advertised_host(const struct client *c, struct arena *a, int *port);

@@ -1,0 +1,108 @@
+/* See topics.h. Names collide in Kafka when they differ only by '.' and '_' (metrics names are made of them): the second is refused. */
+#include "topics.h"
+#include "shard.h"
+
+enum { TOPIC_NAME_MAX = 249 };
+
+int topic_name_check(struct slice name, struct arena *a, struct slice *message)
+{
+    *message = (struct slice){ 0 };
+    if (name.n == 0) {
+        *message = S("Topic name is invalid: the empty string is not allowed");
+    } else if (slice_eq(name, S(".")) || slice_eq(name, S(".."))) {
+        *message = arena_printf(a, "Topic name is invalid: '" S_FMT "' is not allowed", S_ARG(name));
+    } else if (name.n > TOPIC_NAME_MAX) {
+        *message = arena_printf(a, "Topic name is invalid: the length of '" S_FMT "' is longer than the max allowed length %d", S_ARG(name), TOPIC_NAME_MAX);
+    } else {
+        for (size_t i = 0; i < name.n; i++) {
+            char c = name.p[i];
+            if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-') continue;
+            *message = arena_printf(a, "Topic name is invalid: '" S_FMT "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+                                    S_ARG(name));
+            break;
+        }
+    }
+    return message->p ? E_INVALID_TOPIC_EXCEPTION : 0;
+}
+
+bool topic_name_is_internal(struct slice name)
+{
+    return slice_eq(name, S("__consumer_offsets")) || slice_eq(name, S("__transaction_state")) || slice_eq(name, S("__share_group_state"));
+}
+
+/* K9: internal topics carry the configs that Kafka gives them. */
+static struct uuid create_one(struct meta_edit *e, const struct conf *conf, struct slice name)
+{
+    struct arena *a = edit_arena(e);
+    if (slice_eq(name, S("__consumer_offsets"))) {
+        const struct image_config kv[] = {
+            { S("cleanup.policy"), S("compact") },
+            { S("compression.type"), S("producer") },
+            { S("segment.bytes"), arena_printf(a, "%lld", (long long)conf_i64(conf, CONF_OFFSETS_TOPIC_SEGMENT_BYTES)) },
+        };
+        return edit_create_topic(e, name, (int32_t)conf_i64(conf, CONF_OFFSETS_TOPIC_NUM_PARTITIONS), kv, ARRAY_LEN(kv));
+    }
+    if (slice_eq(name, S("__transaction_state"))) {
+        const struct image_config kv[] = {
+            { S("cleanup.policy"), S("compact") },
+            { S("compression.type"), S("uncompressed") },
+            { S("min.insync.replicas"), S("1") },
+            { S("segment.bytes"), arena_printf(a, "%lld", (long long)conf_i64(conf, CONF_TRANSACTION_STATE_LOG_SEGMENT_BYTES)) },
+            { S("unclean.leader.election.enable"), S("false") },
+        };
+        return edit_create_topic(e, name, (int32_t)conf_i64(conf, CONF_TRANSACTION_STATE_LOG_NUM_PARTITIONS), kv, ARRAY_LEN(kv));
+    }
+    return edit_create_topic(e, name, (int32_t)conf_i64(conf, CONF_NUM_PARTITIONS), NULL, 0);
+}
+
+/* The name as metrics see it. */
+static bool names_collide(struct slice a, struct slice b)
+{
+    if (a.n != b.n || slice_eq(a, b)) return false;
+    for (size_t i = 0; i < a.n; i++) {
+        char x = a.p[i] == '.' ? '_' : a.p[i], y = b.p[i] == '.' ? '_' : b.p[i];
+        if (x != y) return false;
+    }
+    return true;
+}
+
+const struct image_topic *topic_collision(const struct image *im, struct slice name)
+{
+    if (!memchr(name.p, '.', name.n) && !memchr(name.p, '_', name.n)) return NULL;
+    for (int i = 0; i < im->topics_n; i++)
+        if (names_collide(im->topics[i]->name, name)) return im->topics[i];
+    return NULL;
+}
+
+static int create_run(struct meta_change *change, struct meta_edit *e)
+{
+    struct topics_create *tc = container_of(change, struct topics_create, change);
+    const struct image *im = edit_image(e);
+    for (int i = 0; i < tc->n; i++) {
+        bool twice = false;
+        for (int j = 0; j < i; j++) twice |= slice_eq(tc->names[j], tc->names[i]);
+        if (twice || tc->errs[i] || image_topic(im, tc->names[i])) continue;
+        if (topic_collision(im, tc->names[i])) {
+            tc->errs[i] = E_INVALID_TOPIC_EXCEPTION;
+            continue;
+        }
+        create_one(e, im->conf, tc->names[i]);
+    }
+    return 0;
+}
+
+bool topics_missing(const struct image *im, const struct slice *names, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!image_topic(im, names[i])) return true;
+    return false;
+}
+
+void topics_create(struct req *rq, struct topics_create *tc)
+{
+    tc->errs = arena_array(&rq->arena, int, tc->n);
+    tc->change.run = create_run;
+    tc->change.home = req_home(rq);
+    tc->change.who = req_ticket(rq);
+    meta_submit(rq->shard->broker->meta, &tc->change);
+}

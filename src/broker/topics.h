@@ -1,0 +1,25 @@
+/* Topic names, internal topics, and creating topics that somebody merely asked for. */
+#pragma once
+#include "req.h"
+
+/* Kafka's rules: 1 … 249 of [a-zA-Z0-9._-], not "." or "..". 0 or E_INVALID_TOPIC_EXCEPTION, with Kafka's words in *message (arena). */
+int topic_name_check(struct slice name, struct arena *a, struct slice *message);
+bool topic_name_is_internal(struct slice name);
+
+/* Creates what is missing of names, as Metadata and FindCoordinator do (KIP-36's defaults; K9 for internal topics). Submitted with
+ * topics_create(); when change.done, look at the image again. Rows that cannot be (a colliding name, …) keep their error. */
+struct topics_create {
+    struct meta_change change;
+    struct slice *names;
+    int *errs;
+    int n;
+};
+void topics_create(struct req *rq, struct topics_create *tc);
+/* Submits nothing and returns false when every name is there. */
+bool topics_missing(const struct image *im, const struct slice *names, int n);
+
+/* A present topic whose name collides with this one (they differ only by . and _); NULL = none. */
+const struct image_topic *topic_collision(const struct image *im, struct slice name);
+
+/* Authorised operations as bits, where nobody is asked for permission: all that the resource type knows. */
+enum { OPS_TOPIC = 3576, OPS_CLUSTER = 8096, OPS_GROUP = 3400, OPS_NOT_ASKED = INT32_MIN };

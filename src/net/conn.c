@@ -1,0 +1,533 @@
+/* A connection.
+ *
+ * Reading: one readv into {rest of the large frame being gathered, the loop's receive chunk}. Whole frames in the chunk go to the broker
+ * where they lie; it copies small ones and references the chunk for others, and then the loop takes a new chunk. What is left of a short
+ * frame waits in `stash` and is put back in front of the next read. A large frame gets a buffer of its own, which grows with the bytes that
+ * arrive, never with those announced, and which is charged to the memory budget as they arrive.
+ *
+ * Sending: answers are appended to the connection's output; PHASE_SEND writes all of a turn with one writev, then file ranges by sendfile.
+ * Interest in writability is only taken at EAGAIN.
+ *
+ * What can fail: the peer goes (the client is told, what executes runs to its end), a frame has an impossible length (the connection is
+ * closed with one line that says so), memory is short (the connection is not read until some is free; the oldest partial frame of a loop
+ * may always finish), the peer does not read (the connection is not read either: it pauses). */
+#include "net_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+
+enum { STASH_SHORT = 16 * 1024, IOV_MOST = 64 };
+
+static void conn_want(struct conn *c)
+{
+    if (c->closed) return;
+    bool read = !c->paused && !c->starved && !c->closing && c->out_bytes < OUT_PAUSE;
+    c->transport->want(c, (read ? IO_READ : 0) | (c->blocked ? IO_WRITE : 0) | IO_HANGUP);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------------ */
+
+static void conn_uncharge(struct conn *c)
+{
+    if (!c->charged) return;
+    mem_uncharge(&c->nl->net->memory, c->charged);
+    c->charged = 0;
+    net_memory_free(c->nl->net);
+}
+
+/* True when c may take n more bytes. The oldest partial frame of its loop may always. */
+static bool conn_charge(struct conn *c, int64_t n)
+{
+    struct mem_budget *m = &c->nl->net->memory;
+    if (!mem_charge(m, n)) {
+        if (c->nl->partials.next != &c->partial) return false;
+        atomic_fetch_add_explicit(&m->used, n, memory_order_relaxed);
+    }
+    c->charged += n;
+    return true;
+}
+
+static void conn_starve(struct conn *c)
+{
+    c->starved = true;
+    list_push(&c->nl->starved, &c->starving);
+    conn_want(c);
+}
+
+static void wake_starved(struct post *p)
+{
+    struct net_loop *nl = container_of(p, struct net_loop, wake_post);
+    struct list all;
+    list_take(&all, &nl->starved);
+    for (struct list *l; (l = list_pop(&all));) {
+        struct conn *c = container_of(l, struct conn, starving);
+        c->starved = false;
+        conn_want(c);
+    }
+}
+
+void net_memory_free(struct net *n)
+{
+    for (int i = 0; i < n->loops_n; i++) {
+        struct net_loop *nl = &n->loops[i];
+        if (!loop_here(nl->loop) || list_empty(&nl->starved) || list_linked(&nl->wake_post.link)) continue; /* other loops look for themselves when they sweep */
+        nl->wake_post.fn = wake_starved;
+        loop_post(nl->loop, &nl->wake_post);
+    }
+}
+
+static void partial_begin(struct conn *c)
+{
+    c->partial_us = loop_now_us(c->nl->loop);
+    list_push(&c->nl->partials, &c->partial);
+}
+
+static void partial_end(struct conn *c)
+{
+    c->partial_us = 0;
+    if (list_linked(&c->partial)) list_remove(&c->partial);
+}
+
+static void stash_drop(struct conn *c)
+{
+    if (c->stash) buf_unref(&c->stash);
+    c->need = 0;
+    partial_end(c);
+    conn_uncharge(c);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+
+static bool frame_size(struct conn *c, const uint8_t *p, size_t *n)
+{
+    int32_t len = (int32_t)be32(p);
+    if (len < 0 || len > c->nl->net->frame_max) {
+        log_warn("net", "frame has an impossible length; closing", KV_STR("client", c->host), KV_I64("length", len),
+                 KV_I64("max", c->nl->net->frame_max));
+        metric_add(M_bad_frames, 1);
+        conn_close(c, NULL);
+        return false;
+    }
+    *n = (size_t)len + 4;
+    return true;
+}
+
+/* Keeps [p, p+n), the beginning of a frame of `whole` bytes (0: not even its length is known). */
+static void stash_put(struct conn *c, const uint8_t *p, size_t n, size_t whole)
+{
+    bool large = whole > STASH_SHORT;
+    size_t cap = large ? MIN(whole, (size_t)WHOLE_FRAME_MAX) : MAX(whole, 64);
+    if (c->stash) buf_unref(&c->stash);
+    c->stash = buf_new(MAX(cap, n));
+    memcpy(c->stash->data, p, n);
+    c->stash->len = (uint32_t)n;
+    c->need = large ? whole : 0;
+    if (!c->partial_us) partial_begin(c);
+    if (large) (void)conn_charge(c, (int64_t)n);
+}
+
+/* Gives every whole frame in the chunk's [0, n) to the broker and keeps the rest. */
+static void chunk_frames(struct conn *c, struct buf *chunk, size_t n)
+{
+    size_t at = 0, whole = 0;
+    while (n - at >= 4 && !c->closing && !c->closed) {
+        if (!frame_size(c, chunk->data + at, &whole)) return;
+        if (n - at < whole) break;
+        client_frame(c->client, chunk, chunk->data + at + 4, whole - 4);
+        at += whole;
+        whole = 0;
+    }
+    if (!c->closed && !c->closing && at < n) stash_put(c, chunk->data + at, n - at, n - at >= 4 ? whole : 0);
+}
+
+/* The large frame is whole. */
+static void stash_frame(struct conn *c)
+{
+    struct buf *frame = c->stash;
+    size_t n = c->need;
+    c->stash = NULL;
+    c->need = 0;
+    partial_end(c);
+    client_frame(c->client, frame, frame->data + 4, n - 4);
+    buf_unref(&frame);
+    conn_uncharge(c); /* what executes is bounded by the broker's line */
+}
+
+/* Room for more of the large frame: twice what has arrived. */
+static void stash_grow(struct conn *c)
+{
+    if (c->stash->len < c->stash->cap || c->stash->cap >= c->need) return;
+    struct buf *more = buf_new(MIN(c->need, (size_t)c->stash->cap * 2));
+    memcpy(more->data, c->stash->data, c->stash->len);
+    more->len = c->stash->len;
+    buf_unref(&c->stash);
+    c->stash = more;
+}
+
+static struct buf *loop_chunk(struct net_loop *nl)
+{
+    if (nl->chunk && atomic_load_explicit(&nl->chunk->refs, memory_order_acquire) > 1) buf_unref(&nl->chunk);
+    if (!nl->chunk) nl->chunk = buf_new(CHUNK);
+    return nl->chunk;
+}
+
+/* One read. False when there is nothing more to be had now. */
+static bool conn_read(struct conn *c, size_t *budget)
+{
+    struct buf *chunk = loop_chunk(c->nl);
+    struct iovec v[2];
+    int n = 0;
+    size_t rest = 0, front = 0;
+
+    if (c->need) {
+        stash_grow(c);
+        rest = MIN(c->stash->cap, c->need) - c->stash->len;
+        v[n++] = (struct iovec){ c->stash->data + c->stash->len, rest };
+    } else if (c->stash) {
+        front = c->stash->len;
+        memcpy(chunk->data, c->stash->data, front);
+    }
+    bool whole = c->need && c->stash->len + rest == c->need; /* then what follows may be in the same read */
+    if (!c->need || whole) v[n++] = (struct iovec){ chunk->data + front, CHUNK - front };
+    size_t asked = v[0].iov_len + (n > 1 ? v[1].iov_len : 0);
+    ssize_t got = c->transport->readv(c, v, n);
+    metric_add(M_sys_read, 1);
+    if (got == -EAGAIN) return false;
+    if (got <= 0) {
+        conn_close(c, got == 0 || got == -ECONNRESET || got == -EPIPE ? NULL : "read failed");
+        return false;
+    }
+    c->used_us = loop_now_us(c->nl->loop);
+    *budget -= MIN(*budget, (size_t)got);
+    if (c->need) {
+        size_t mine = MIN((size_t)got, rest);
+        c->stash->len += (uint32_t)mine;
+        bool fed = conn_charge(c, (int64_t)mine);
+        if (c->stash->len == c->need) {
+            stash_frame(c);
+            if ((size_t)got > mine && !c->closed) chunk_frames(c, chunk, (size_t)got - mine);
+        } else if (!fed) {
+            conn_starve(c);
+        }
+    } else {
+        if (c->stash) {
+            buf_unref(&c->stash);
+            partial_end(c);
+        }
+        chunk_frames(c, chunk, front + (size_t)got);
+    }
+    return (size_t)got == asked; /* a short read: ask no further */
+}
+
+static void conn_again(struct post *p)
+{
+    struct conn *c = container_of(p, struct conn, again);
+    c->deferred = false;
+    if (c->gone) conn_gone(c);
+    else conn_ready(c, IO_READ | (c->out_bytes ? IO_WRITE : 0));
+}
+
+static void conn_defer(struct conn *c)
+{
+    if (c->deferred) return;
+    c->deferred = true;
+    c->again.fn = conn_again;
+    loop_post(c->nl->loop, &c->again);
+}
+
+void conn_ready(struct conn *c, unsigned events)
+{
+    if (c->closed) return;
+    if (events & IO_WRITE) {
+        c->blocked = false;
+        conn_flush(c);
+    }
+    if (events & (IO_READ | IO_HANGUP) && !c->closed) {
+        size_t budget = READ_BUDGET;
+        bool more = true;
+        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && c->out_bytes < OUT_PAUSE) more = conn_read(c, &budget);
+        if (more && budget == 0 && !c->closed) conn_defer(c);
+        if (events & IO_HANGUP && !(events & IO_READ) && !c->closed) conn_close(c, NULL);
+    }
+    if (!c->closed) conn_want(c);
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------------------------- */
+
+static void flush_post(struct post *p)
+{
+    struct conn *c = container_of(p, struct conn, flush);
+    conn_flush(c);
+    if (!c->closed) conn_want(c);
+}
+
+static void flush_soon(struct conn *c)
+{
+    if (list_linked(&c->flush.link) || c->blocked || c->prefaulting) return;
+    c->flush.fn = flush_post;
+    loop_defer(c->nl->loop, PHASE_SEND, &c->flush);
+}
+
+static struct out_part *part_new(struct conn *c)
+{
+    struct out_part *p = new (struct out_part);
+    list_push(&c->out, &p->link);
+    return p;
+}
+
+static void part_free(struct out_part *p)
+{
+    list_remove(&p->link);
+    if (p->buf) buf_unref(&p->buf);
+    if (p->range.seg) range_release(&p->range);
+    mem_free(p);
+}
+
+/* Room for some of n bytes at the end of the output. */
+static struct buf *out_tail(struct conn *c, size_t n)
+{
+    struct out_part *last = list_empty(&c->out) ? NULL : container_of(c->out.prev, struct out_part, link);
+    if (last && last->buf && last->buf->len < last->buf->cap) return last->buf;
+    last = part_new(c);
+    last->buf = buf_new(n <= 4096 - sizeof(struct buf) ? 4096 - sizeof(struct buf) : MIN(n, (size_t)CHUNK - sizeof(struct buf)));
+    return last->buf;
+}
+
+static void out_bytes(struct conn *c, const char *p, size_t n)
+{
+    c->out_bytes += n;
+    while (n > 0) {
+        struct buf *b = out_tail(c, n);
+        size_t k = MIN(n, (size_t)(b->cap - b->len));
+        memcpy(b->data + b->len, p, k);
+        b->len += (uint32_t)k;
+        p += k;
+        n -= k;
+    }
+}
+
+/* Copies a range into the output. False: it cannot be read. */
+static bool out_copy(struct conn *c, const struct file_range *r)
+{
+    for (uint32_t done = 0; done < r->n;) {
+        struct buf *b = out_tail(c, r->n - done);
+        uint32_t k = MIN(r->n - done, b->cap - b->len);
+        if (range_copy(r, done, b->data + b->len, k)) return false;
+        b->len += k;
+        c->out_bytes += k;
+        done += k;
+    }
+    return true;
+}
+
+static void conn_send(void *conn, struct reply *r)
+{
+    struct conn *c = conn;
+    bool ok = !c->closed;
+    size_t at = 0;
+    for (int i = 0; i < r->ranges_n; i++) {
+        struct reply_range *rr = &r->ranges[i];
+        if (ok) out_bytes(c, r->bytes.p + at, rr->at - at);
+        at = rr->at;
+        if (ok && c->transport->sendfile && rr->range.n > COPY_MAX) {
+            struct out_part *p = part_new(c);
+            p->range = rr->range;
+            c->out_bytes += rr->range.n;
+        } else {
+            ok = ok && out_copy(c, &rr->range);
+            range_release(&rr->range);
+        }
+    }
+    if (ok) out_bytes(c, r->bytes.p + at, r->bytes.n - at);
+    if (!ok && !c->closed) { /* the answer's beginning may be out already: it cannot become an error */
+        log_error("net", "records cannot be read; closing", KV_STR("client", c->host));
+        conn_close(c, NULL);
+        return;
+    }
+    flush_soon(c);
+}
+
+static void prefault_wake(struct sleeper *s)
+{
+    struct conn *c = container_of(s, struct conn, prefault);
+    if (!c->prefaulting) return;
+    c->prefaulting = false;
+    flush_soon(c);
+}
+
+/* Sends what of the front file range can be sent. 1 = all of it, 0 = later, < 0 = -errno. */
+static int send_range(struct conn *c, struct out_part *p, size_t *budget)
+{
+    while (p->at < p->range.n) {
+        uint32_t n = MIN(p->range.n - p->at, (uint32_t)SENDFILE_PIECE);
+        if (*budget == 0) return 0;
+        ssize_t k = c->transport->sendfile(c, &p->range, p->at, n);
+        metric_add(M_sys_write, 1);
+        if (k == -EAGAIN) {
+            c->blocked = true;
+            return 0;
+        }
+        if (k <= 0) return k ? (int)k : -EIO; /* 0: the file is shorter than we know it to be */
+        p->at += (uint32_t)k;
+        c->out_bytes -= (size_t)k;
+        *budget -= MIN(*budget, (size_t)k);
+    }
+    return 1;
+}
+
+/* Sends the run of byte parts at the front. 1, 0, -errno as above. */
+static int send_bytes(struct conn *c, size_t *budget)
+{
+    struct iovec v[IOV_MOST];
+    int n = 0;
+    size_t asked = 0;
+    bool more = false;
+    list_each (l, &c->out) {
+        struct out_part *p = container_of(l, struct out_part, link);
+        if (!p->buf || n == IOV_MOST) {
+            more = true;
+            break;
+        }
+        v[n++] = (struct iovec){ p->buf->data + p->at, p->buf->len - p->at };
+        asked += v[n - 1].iov_len;
+    }
+    ssize_t k = c->transport->writev(c, v, n, more);
+    metric_add(M_sys_write, 1);
+    if (k == -EAGAIN) {
+        c->blocked = true;
+        return 0;
+    }
+    if (k < 0) return (int)k;
+    c->out_bytes -= (size_t)k;
+    *budget -= MIN(*budget, (size_t)k);
+    if ((size_t)k < asked) c->blocked = true; /* the socket is full; it will say when not */
+    for (size_t left = (size_t)k; n > 0; n--) {
+        struct out_part *p = container_of(c->out.next, struct out_part, link);
+        size_t here = p->buf->len - p->at;
+        if (left < here) {
+            p->at += (uint32_t)left;
+            return 0;
+        }
+        left -= here;
+        part_free(p);
+    }
+    return 1;
+}
+
+void conn_flush(struct conn *c)
+{
+    size_t budget = SEND_BUDGET;
+    if (c->closed || c->prefaulting) return;
+    while (!list_empty(&c->out) && !c->blocked) {
+        struct out_part *p = container_of(c->out.next, struct out_part, link);
+        int rc;
+        if (budget == 0) {
+            conn_defer(c);
+            return;
+        }
+        if (p->buf) {
+            rc = send_bytes(c, &budget);
+        } else {
+            if (!p->prefaulted && !range_is_hot(&p->range)) {
+                p->prefaulted = true;
+                if (!c->prefault.id) waker_add(c->nl->waker, &c->prefault);
+                c->prefaulting = true;
+                range_prefault(broker_logs(c->nl->net->broker), &p->range, c->nl->waker, c->prefault.id);
+                return;
+            }
+            rc = send_range(c, p, &budget);
+            if (rc == 1) part_free(p);
+        }
+        if (rc < 0) {
+            conn_close(c, rc == -EPIPE || rc == -ECONNRESET ? NULL : "send failed");
+            return;
+        }
+        c->used_us = loop_now_us(c->nl->loop);
+    }
+    if (c->closing && list_empty(&c->out)) conn_close(c, c->why);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------------ */
+
+static void conn_ops_close(void *conn, const char *reason, bool after_answers)
+{
+    struct conn *c = conn;
+    if (after_answers) {
+        conn_finish(c, reason);
+    } else {
+        conn_close(c, reason);
+    }
+}
+
+static void conn_pause(void *conn, bool on)
+{
+    struct conn *c = conn;
+    c->paused = on;
+    if (c->closed) return;
+    conn_want(c);
+    if (!on) conn_defer(c); /* bytes may be in the socket already, read or not */
+}
+
+static const struct client_ops ops = { .send = conn_send, .close = conn_ops_close, .pause = conn_pause };
+
+struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, const struct client_info *info)
+{
+    struct conn *c = new (struct conn);
+    c->io.fd = fd;
+    c->transport = t;
+    c->nl = nl;
+    (void)snprintf(c->host, sizeof c->host, S_FMT, S_ARG(info->host));
+    list_init(&c->out);
+    list_init(&c->partial);
+    list_init(&c->starving);
+    c->prefault.wake = prefault_wake;
+    c->used_us = loop_now_us(nl->loop);
+    list_push(&nl->conns, &c->link);
+    c->client = client_open(nl->shard, info, &ops, c);
+    metric_add(M_connections_opened, 1);
+    metric_add(M_connections_open, 1);
+    int rc = t->open(c);
+    if (rc) {
+        log_warn("net", "cannot watch a connection", KV_STR("client", c->host), KV_ERR(rc));
+        conn_close(c, NULL);
+        return NULL;
+    }
+    return c;
+}
+
+void conn_close(struct conn *c, const char *why)
+{
+    if (c->closed) return;
+    c->closed = true;
+    if (why) log_info("net", "connection closed", KV_STR("client", c->host), KV_STR("reason", why));
+    stash_drop(c);
+    if (list_linked(&c->starving)) list_remove(&c->starving);
+    list_each_safe (l, next, &c->out) part_free(container_of(l, struct out_part, link));
+    c->out_bytes = 0;
+    if (c->prefault.id) waker_remove(c->nl->waker, &c->prefault);
+    list_remove(&c->link);
+    client_close(c->client);
+    c->client = NULL;
+    c->transport->close(c);
+}
+
+void conn_finish(struct conn *c, const char *why)
+{
+    if (c->closed || c->closing) return;
+    c->closing = true;
+    c->why = why;
+    flush_soon(c); /* closes when nothing is left */
+}
+
+void conn_gone(struct conn *c)
+{
+    struct net *n = c->nl->net;
+    /* A flush or a retry may still be on its way in this loop's lists. */
+    if (list_linked(&c->flush.link)) list_remove(&c->flush.link);
+    c->gone = true;
+    if (c->deferred) return; /* conn_again comes back */
+    metric_add(M_connections_open, -1);
+    atomic_fetch_sub(&c->nl->conns_n, 1);
+    net_conn_ended(n, c->host);
+    mem_free(c);
+}

@@ -1,0 +1,113 @@
+/* Inside net: the per-loop part, connections and how they reach their socket. */
+#pragma once
+#include <odradek/net.h>
+
+enum {
+    CHUNK = 64 * 1024,          /* receive buffer of a loop, shared by its connections */
+    READ_BUDGET = 512 * 1024,   /* bytes read of one connection in a turn */
+    SEND_BUDGET = 2 << 20,      /* bytes sent to one connection in a turn */
+    COPY_MAX = 32 * 1024,       /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
+    SENDFILE_PIECE = 1 << 20,
+    OUT_PAUSE = 4 << 20,        /* bytes waiting to be sent beyond which a connection is no longer read */
+    WHOLE_FRAME_MAX = 4 << 20,  /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
+};
+
+struct net_loop { /* one per shard; at home */
+    struct net *net;
+    struct shard *shard;
+    struct loop *loop;
+    struct waker *waker;
+    struct buf *chunk;
+    struct list conns;
+    struct list partials; /* conns in the middle of a frame of their own buffer, oldest first */
+    struct list starved;  /* of these: not read, because memory is short */
+    _Atomic int conns_n;
+    struct timer sweep;
+    struct post drain_post, wake_post;
+    bool draining;
+    struct timer drain_deadline;
+    int64_t drain_began_us;
+};
+
+struct listener {
+    struct net *net;
+    struct loop_io io;
+    struct slice name;
+    int fd, port;
+    bool open;
+    struct timer retry;
+};
+
+struct net {
+    struct broker *broker;
+    const struct conf *conf;
+    struct world *world;
+    int loops_n;
+    struct net_loop *loops;
+    int listeners_n;
+    struct listener *listeners;
+    struct mem_budget memory;
+    int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
+    int send_buffer, receive_buffer; /* SO_SNDBUF, SO_RCVBUF; -1 = the system's */
+    pthread_mutex_t ips_mu;
+    struct map ips; /* struct ip by address: how many connections */
+    _Atomic int total;
+    struct post start_post;
+    void (*drained)(void *arg);
+    void *drained_arg;
+};
+
+/* How a connection reaches its peer (plain; TLS and simulated sockets take the same place). Counts or -errno; -EAGAIN: later. */
+struct conn;
+struct transport {
+    ssize_t (*readv)(struct conn *c, const struct iovec *v, int n);
+    ssize_t (*writev)(struct conn *c, const struct iovec *v, int n, bool more);
+    ssize_t (*sendfile)(struct conn *c, const struct file_range *r, uint32_t from, uint32_t n); /* NULL: copy instead */
+    bool (*pending)(struct conn *c); /* bytes inside that poll does not see */
+    int (*open)(struct conn *c);
+    void (*want)(struct conn *c, unsigned events);
+    void (*close)(struct conn *c); /* conn_gone() follows */
+};
+extern const struct transport transport_plain;
+
+struct out_part { /* of what waits to be sent: bytes or a file range */
+    struct list link;
+    struct buf *buf;
+    uint32_t at; /* sent so far, of buf->len or range.n */
+    struct file_range range;
+    bool prefaulted; /* read in once: not asked again */
+};
+
+struct conn {
+    struct loop_io io;
+    const struct transport *transport;
+    struct net_loop *nl;
+    struct client *client;
+    struct list link; /* in nl->conns */
+    char host[64];    /* of the peer */
+    /* in */
+    struct buf *stash;  /* the beginning of a frame: len bytes, prefix included; or one large frame being gathered */
+    size_t need;        /* whole size of the large frame in stash; 0: stash is short and moves back into the chunk */
+    int64_t charged;    /* to the memory budget */
+    int64_t partial_us; /* when that frame began; 0 = none */
+    struct list partial, starving;
+    /* out */
+    struct list out;
+    size_t out_bytes;
+    struct post flush;
+    struct post again; /* read or send went over its budget: go on in the next turn */
+    struct sleeper prefault;
+    bool prefaulting;
+    int64_t used_us;
+    const char *why; /* closing for this reason */
+    bool paused, blocked, closing, closed, starved, deferred, gone;
+};
+
+struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, const struct client_info *info);
+void conn_ready(struct conn *c, unsigned events); /* from the transport */
+void conn_gone(struct conn *c);                   /* from the transport: nothing refers to c any more */
+void conn_close(struct conn *c, const char *why); /* now; what waits to be sent is lost. NULL: quietly */
+void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
+void conn_flush(struct conn *c);
+void net_memory_free(struct net *n); /* memory was given back: starved connections may go on */
+void net_conn_ended(struct net *n, const char *host);
