@@ -261,7 +261,7 @@ class Connection:
         ((_, error, message),) = r.array(lambda: (r.string(), r.i16(), r.string()))
         self.message = message
         if error == 0:
-            until(lambda: all(e == 0 and leader >= 0 for _, e, leader in self.metadata([name])[name][2]), f"a leader for {name}")
+            until(lambda: all(self.list_offset(name, p)[0] == 0 for p in range(partitions)), f"every partition of {name} to serve")
         return error
 
     def produce(self, topic, partition, data, acks=-1, version=7, timeout=30000, wait=True):
