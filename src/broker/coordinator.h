@@ -7,4 +7,6 @@ struct coordinator;
 struct coordinator *coordinator_open(struct broker *b);
 /* At home, while the shard drains: every waiting group request is answered. */
 void coordinator_drain(struct coordinator *c, struct shard *s);
+/* Their committed offsets are to go. Any shard. */
+void coordinator_topics_deleted(struct coordinator *c, const struct slice *names, int n);
 void coordinator_close(struct coordinator **c); /* the loops have ended */

@@ -1,0 +1,168 @@
+/* CreateTopics (key 19), v2–7. v4 defaults by -1; v5 flexible, the answer tells partitions and configs; v7 topic ids.
+ *
+ * create_topics_start  ->  a change on the meta worker, which judges each row against the newest image  ->  create_topics_answer. */
+#include "../req.h"
+#include "../shard.h"
+#include "../topics.h"
+
+struct call {
+    struct meta_change change;
+    struct req *rq;
+};
+
+static int row_fail(struct create_topics_response_creatable_topic_result *o, int err, struct slice message)
+{
+    o->error_code = (int16_t)err_kafka(err);
+    o->error_message = message;
+    o->num_partitions = -1;
+    o->replication_factor = -1;
+    return err;
+}
+
+/* A manual assignment must be 0-based, consecutive, and name only this node. */
+static int check_assignments(struct req *rq, const struct create_topics_request_creatable_topic *t, struct create_topics_response_creatable_topic_result *o,
+                             bool clamp)
+{
+    struct arena *a = &rq->arena;
+    int32_t me = rq->shard->broker->node_id;
+    if (t->num_partitions != -1)
+        return row_fail(o, E_INVALID_REQUEST, S("A manual partition assignment was specified, but numPartitions was not set to -1."));
+    if (t->replication_factor != -1)
+        return row_fail(o, E_INVALID_REQUEST, S("A manual partition assignment was specified, but replicationFactor was not set to -1."));
+    bool *seen = arena_array(a, bool, t->assignments_n);
+    for (int i = 0; i < t->assignments_n; i++) {
+        const struct create_topics_request_creatable_replica_assignment *as = &t->assignments[i];
+        if (as->partition_index < 0 || as->partition_index >= t->assignments_n)
+            return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, S("partitions should be a consecutive 0-based integer sequence"));
+        if (seen[as->partition_index])
+            return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, arena_printf(a, "Found multiple manual assignments for partition %d", as->partition_index));
+        seen[as->partition_index] = true;
+        if (as->broker_ids_n <= 0) return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, S("The manual partition assignment includes an empty replica list."));
+        for (int k = 0; k < as->broker_ids_n; k++) {
+            if (as->broker_ids[k] != me)
+                return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
+                                arena_printf(a, "The manual partition assignment includes broker %d, but no such broker is registered.", as->broker_ids[k]));
+            if (k > 0 && !clamp)
+                return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, arena_printf(a, "The manual partition assignment includes the broker %d more than once.", me));
+        }
+    }
+    return 0;
+}
+
+static void fill_configs(struct req *rq, const struct conf *conf, const struct image_config *kv, int n, struct create_topics_response_creatable_topic_result *o)
+{
+    struct conf_row *rows;
+    struct conf_kv *overrides = arena_array(&rq->arena, struct conf_kv, n);
+    for (int i = 0; i < n; i++) overrides[i] = (struct conf_kv){ kv[i].name, kv[i].value };
+    o->configs_n = conf_describe_topic(conf, overrides, n, &rq->arena, &rows);
+    o->configs = wire_array(&rq->arena, create_topics_response_creatable_topic_configs, o->configs_n);
+    for (int i = 0; i < o->configs_n; i++) {
+        o->configs[i].name = rows[i].name;
+        o->configs[i].value = rows[i].value;
+        o->configs[i].read_only = rows[i].read_only;
+        o->configs[i].config_source = (int8_t)rows[i].source;
+        o->configs[i].is_sensitive = rows[i].sensitive;
+    }
+}
+
+static int create_row(struct req *rq, struct meta_edit *e, const struct create_topics_request_creatable_topic *t,
+                      struct create_topics_response_creatable_topic_result *o)
+{
+    const struct create_topics_request *in = rq->in;
+    const struct image *im = edit_image(e);
+    struct arena *a = &rq->arena;
+    struct slice message;
+    struct why w;
+    bool clamp = slice_eq(conf_str(im->conf, CONF_ODRADEK_REPLICATION_FACTOR_POLICY), S("clamp"));
+    int32_t partitions = t->num_partitions;
+
+    if (slice_eq(t->name, S("__cluster_metadata")))
+        return row_fail(o, E_INVALID_REQUEST, S("Creation of internal topic __cluster_metadata is prohibited."));
+    if (topic_name_check(t->name, a, &message)) return row_fail(o, E_INVALID_TOPIC_EXCEPTION, message);
+    if (image_topic(im, t->name)) return row_fail(o, E_TOPIC_ALREADY_EXISTS, arena_printf(a, "Topic '" S_FMT "' already exists.", S_ARG(t->name)));
+    const struct image_topic *other = topic_collision(im, t->name);
+    if (other)
+        return row_fail(o, E_INVALID_TOPIC_EXCEPTION,
+                        arena_printf(a, "Topic '" S_FMT "' collides with existing topic: " S_FMT, S_ARG(t->name), S_ARG(other->name)));
+    if (t->assignments_n > 0) {
+        int rc = check_assignments(rq, t, o, clamp);
+        if (rc) return rc;
+        partitions = t->assignments_n;
+    } else {
+        if (t->replication_factor < -1 || t->replication_factor == 0)
+            return row_fail(o, E_INVALID_REPLICATION_FACTOR, S("Replication factor must be larger than 0, or -1 to use the default value."));
+        if (partitions < -1 || partitions == 0)
+            return row_fail(o, E_INVALID_PARTITIONS, S("Number of partitions must be larger than 0, or -1 to use the default value."));
+        if (t->replication_factor > 1 && !clamp)
+            return row_fail(o, E_INVALID_REPLICATION_FACTOR,
+                            arena_printf(a,
+                                         "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 "
+                                         "broker(s) are registered.",
+                                         t->replication_factor, t->replication_factor));
+        if (partitions == -1) partitions = (int32_t)conf_i64(im->conf, CONF_NUM_PARTITIONS);
+    }
+    int n = 0;
+    struct image_config *kv = arena_array(a, struct image_config, t->configs_n);
+    struct conf_kv *check = arena_array(a, struct conf_kv, t->configs_n);
+    for (int i = 0; i < t->configs_n; i++) {
+        if (!t->configs[i].value.p)
+            return row_fail(o, E_INVALID_CONFIG, arena_printf(a, "Null value not supported for topic configs: " S_FMT, S_ARG(t->configs[i].name)));
+        int at = 0;
+        while (at < n && !slice_eq(kv[at].name, t->configs[i].name)) at++; /* said twice: the last counts */
+        kv[at] = (struct image_config){ t->configs[i].name, t->configs[i].value };
+        check[at] = (struct conf_kv){ kv[at].name, kv[at].value };
+        n = MAX(n, at + 1);
+    }
+    int rc = topic_conf_check(im->conf, check, n, &w);
+    if (rc) return row_fail(o, rc, arena_copy(a, slice_of(w.text)));
+    if (!in->validate_only) o->topic_id = edit_create_topic(e, t->name, partitions, kv, n);
+    o->num_partitions = partitions;
+    o->replication_factor = 1;
+    fill_configs(rq, im->conf, kv, n, o);
+    return 0;
+}
+
+static int create_run(struct meta_change *change, struct meta_edit *e)
+{
+    struct req *rq = container_of(change, struct call, change)->rq;
+    const struct create_topics_request *in = rq->in;
+    struct create_topics_response *out = rq->out;
+    for (int i = 0; i < in->topics_n; i++)
+        if (!out->topics[i].error_code) (void)create_row(rq, e, &in->topics[i], &out->topics[i]);
+    return 0;
+}
+
+static enum req_next create_topics_answer(struct req *rq)
+{
+    struct call *c = rq->call;
+    struct create_topics_response *out = rq->out;
+    if (!atomic_load_explicit(&c->change.done, memory_order_acquire)) return REQ_WAIT;
+    for (int i = 0; c->change.err && i < out->topics_n; i++) {
+        if (out->topics[i].error_code) continue;
+        (void)row_fail(&out->topics[i], c->change.err, slice_of(err_text(c->change.err)));
+        out->topics[i].topic_id = UUID_ZERO;
+        out->topics[i].configs_n = 0;
+    }
+    return REQ_DONE;
+}
+
+enum req_next create_topics_start(struct req *rq)
+{
+    const struct create_topics_request *in = rq->in;
+    struct create_topics_response *out = rq->out;
+    struct call *c = rq->call = arena_new(&rq->arena, struct call);
+
+    out->topics_n = MAX(in->topics_n, 0);
+    out->topics = wire_array(&rq->arena, create_topics_response_creatable_topic_result, out->topics_n);
+    for (int i = 0; i < out->topics_n; i++) {
+        out->topics[i].name = in->topics[i].name;
+        for (int j = 0; j < out->topics_n; j++)
+            if (i != j && slice_eq(in->topics[i].name, in->topics[j].name)) (void)row_fail(&out->topics[i], E_INVALID_REQUEST, S("Duplicate topic name."));
+    }
+    c->rq = rq;
+    c->change.run = create_run;
+    c->change.home = req_home(rq);
+    c->change.who = req_ticket(rq);
+    meta_submit(rq->shard->broker->meta, &c->change);
+    return req_goto(rq, create_topics_answer);
+}
