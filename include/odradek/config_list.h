@@ -41,7 +41,7 @@ CONF(ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MAX_MS, "add.partitions.to.txn.retry.ba
     "Longest the broker waits for a transaction's previous step when partitions are added, inside one request.")
 CONF(ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS, "add.partitions.to.txn.retry.backoff.ms", INT, "20", AT_LEAST(1), HIGH, READ_ONLY,
     IGNORE("a call inside the process here"), "Pause between two such looks at the transaction.")
-CONF(ADVERTISED_LISTENERS, "advertised.listeners", LIST, NULL, ANY_LIST, HIGH, READ_ONLY, HONOUR,
+CONF(ADVERTISED_LISTENERS, "advertised.listeners", LIST, NULL, LIST_FULL, HIGH, READ_ONLY, HONOUR,
     "Addresses that clients are told to connect to, LISTENER://host:port. Unset: the listener's own host; for a listener "
     "on every address, the address the client dialled.")
 CONF(ALTER_CONFIG_POLICY_CLASS_NAME, "alter.config.policy.class.name", CLASS, NULL, ANY, LOW, READ_ONLY,
