@@ -9,6 +9,7 @@
 #pragma once
 #undef NDEBUG /* assertions stay on in release */
 #include <assert.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,9 +19,8 @@
 #include <string.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <pthread.h>
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define BIT(n)                          (1u << (n))
 #define MIN(a, b)                       ((a) < (b) ? (a) : (b))
@@ -40,9 +40,9 @@ enum err {
 #undef ERR
     E_END
 };
-const char *err_text(int err);     /* never NULL; also takes -errno */
-int         err_kafka(int err);    /* the Kafka error code a client is told; 0 for 0 */
-int         err_of_errno(int neg); /* -ENOSPC -> E_NO_SPACE, -ENOENT -> E_NOT_FOUND, …, else E_IO */
+const char *err_text(int err); /* never NULL; also takes -errno */
+int err_kafka(int err);        /* the Kafka error code a client is told; 0 for 0 */
+int err_of_errno(int neg);     /* -ENOSPC -> E_NO_SPACE, -ENOENT -> E_NOT_FOUND, …, else E_IO */
 
 /* What went wrong at start-up or recovery, in a person's words, wrapped outward: "topic t-0: segment 42: bad CRC". */
 struct why {
@@ -56,9 +56,18 @@ int why_wrap(struct why *w, int err, const char *fmt, ...) PRINTF(3, 4); /* "<ne
 struct list {
     struct list *prev, *next;
 };
-static inline void list_init(struct list *l) { l->prev = l->next = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l; }
-static inline bool list_linked(const struct list *n) { return n->next && n->next != n; }
+static inline void list_init(struct list *l)
+{
+    l->prev = l->next = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+    return l->next == l;
+}
+static inline bool list_linked(const struct list *n)
+{
+    return n->next && n->next != n;
+}
 static inline void list_push(struct list *l, struct list *n) /* at the back */
 {
     n->prev = l->prev;
@@ -66,7 +75,10 @@ static inline void list_push(struct list *l, struct list *n) /* at the back */
     l->prev->next = n;
     l->prev = n;
 }
-static inline void list_push_front(struct list *l, struct list *n) { list_push(l->next, n); }
+static inline void list_push_front(struct list *l, struct list *n)
+{
+    list_push(l->next, n);
+}
 static inline void list_remove(struct list *n)
 {
     n->prev->next = n->next;
@@ -97,12 +109,15 @@ static inline void list_take(struct list *to, struct list *from) /* `to` is init
 /* Borrowed bytes or text: never owned, never NUL-terminated. p == NULL is null, which is not the same as empty. */
 struct slice {
     const char *p;
-    size_t      n;
+    size_t n;
 };
-#define S(lit)  ((struct slice){ "" lit, sizeof(lit) - 1 })
-#define S_FMT   "%.*s"
+#define S(lit)   ((struct slice){ "" lit, sizeof(lit) - 1 })
+#define S_FMT    "%.*s"
 #define S_ARG(s) (int)(s).n, (s).p ? (s).p : ""
-static inline struct slice slice_of(const char *z) { return (struct slice){ z, z ? strlen(z) : 0 }; }
+static inline struct slice slice_of(const char *z)
+{
+    return (struct slice){ z, z ? strlen(z) : 0 };
+}
 static inline bool slice_eq(struct slice a, struct slice b)
 {
     return a.n == b.n && !a.p == !b.p && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -114,21 +129,54 @@ struct uuid {
 };
 #define UUID_ZERO ((struct uuid){ { 0 } })
 enum { UUID_TEXT = 23 }; /* 22 characters of URL-safe base64 and a NUL */
-static inline bool uuid_eq(struct uuid a, struct uuid b) { return memcmp(a.b, b.b, 16) == 0; }
-static inline bool uuid_is_zero(struct uuid a) { return uuid_eq(a, UUID_ZERO); }
-void               uuid_text(struct uuid u, char out[UUID_TEXT]);
-int                uuid_parse(struct slice text, struct uuid *out); /* 0 or E_INVALID */
+static inline bool uuid_eq(struct uuid a, struct uuid b)
+{
+    return memcmp(a.b, b.b, 16) == 0;
+}
+static inline bool uuid_is_zero(struct uuid a)
+{
+    return uuid_eq(a, UUID_ZERO);
+}
+void uuid_text(struct uuid u, char out[UUID_TEXT]);
+int uuid_parse(struct slice text, struct uuid *out); /* 0 or E_INVALID */
 
 /* Big-endian fields in bytes of any alignment. */
-static inline uint16_t be16(const void *p) { uint16_t v; memcpy(&v, p, 2); return __builtin_bswap16(v); }
-static inline uint32_t be32(const void *p) { uint32_t v; memcpy(&v, p, 4); return __builtin_bswap32(v); }
-static inline uint64_t be64(const void *p) { uint64_t v; memcpy(&v, p, 8); return __builtin_bswap64(v); }
-static inline void     put_be16(void *p, uint16_t v) { v = __builtin_bswap16(v); memcpy(p, &v, 2); }
-static inline void     put_be32(void *p, uint32_t v) { v = __builtin_bswap32(v); memcpy(p, &v, 4); }
-static inline void     put_be64(void *p, uint64_t v) { v = __builtin_bswap64(v); memcpy(p, &v, 8); }
+static inline uint16_t be16(const void *p)
+{
+    uint16_t v;
+    memcpy(&v, p, 2);
+    return __builtin_bswap16(v);
+}
+static inline uint32_t be32(const void *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return __builtin_bswap32(v);
+}
+static inline uint64_t be64(const void *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return __builtin_bswap64(v);
+}
+static inline void put_be16(void *p, uint16_t v)
+{
+    v = __builtin_bswap16(v);
+    memcpy(p, &v, 2);
+}
+static inline void put_be32(void *p, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, 4);
+}
+static inline void put_be64(void *p, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(p, &v, 8);
+}
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n); /* CRC-32C (Castagnoli); start with 0; chains */
-uint64_t hash_bytes(const void *p, size_t n);           /* seeded per process from rand in the real world; fixed in the simulator */
+uint64_t hash_bytes(const void *p, size_t n); /* seeded per process from rand in the real world; fixed in the simulator */
 
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
 
@@ -136,14 +184,16 @@ uint64_t hash_bytes(const void *p, size_t n);           /* seeded per process fr
 void *mem_alloc(size_t n);
 void *mem_zalloc(size_t n);
 void *mem_realloc(void *p, size_t n);
-void  mem_free(void *p);
+void mem_free(void *p);
 char *mem_strdup(struct slice s); /* NUL-terminated copy */
-#define new(T) ((T *)mem_zalloc(sizeof(T)))
+/* clang-format off */
+#define new(T) ((T *)mem_zalloc(sizeof(T))) /* (which clang-format takes for C++) */
+/* clang-format on */
 
 /* A budget for memory that clients decide the size of. Shared by threads. */
 struct mem_budget {
     _Atomic int64_t used;
-    int64_t         limit; /* bytes; 0 = none */
+    int64_t limit; /* bytes; 0 = none */
 };
 bool mem_charge(struct mem_budget *b, int64_t n); /* false, and nothing charged, when it would pass the limit */
 void mem_uncharge(struct mem_budget *b, int64_t n);
@@ -153,28 +203,28 @@ void mem_uncharge(struct mem_budget *b, int64_t n);
 struct arena_block;
 struct arena {
     struct arena_block *blocks;
-    char               *at, *end;
-    size_t              used;  /* bytes handed out */
-    size_t              limit; /* for arena_try; 0 = none */
+    char *at, *end;
+    size_t used;  /* bytes handed out */
+    size_t limit; /* for arena_try; 0 = none */
 };
-void  arena_init(struct arena *a);
-void  arena_init_in(struct arena *a, void *mem, size_t n); /* the first block is the owner's memory, which outlives the arena */
-void  arena_free(struct arena *a);            /* frees all; the arena may be used again */
-void *arena_alloc(struct arena *a, size_t n); /* 16-byte aligned, uninitialised, never NULL */
-void *arena_try(struct arena *a, size_t n);   /* the same for sizes a client decides: NULL past the limit */
+void arena_init(struct arena *a);
+void arena_init_in(struct arena *a, void *mem, size_t n); /* the first block is the owner's memory, which outlives the arena */
+void arena_free(struct arena *a);                         /* frees all; the arena may be used again */
+void *arena_alloc(struct arena *a, size_t n);             /* 16-byte aligned, uninitialised, never NULL */
+void *arena_try(struct arena *a, size_t n);               /* the same for sizes a client decides: NULL past the limit */
 void *arena_zalloc(struct arena *a, size_t n);
-struct slice arena_copy(struct arena *a, struct slice s); /* null stays null */
+struct slice arena_copy(struct arena *a, struct slice s);                      /* null stays null */
 struct slice arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3); /* also NUL-terminated */
-#define arena_new(a, T)       ((T *)arena_zalloc((a), sizeof(T)))
-#define arena_array(a, T, n)  ((T *)arena_zalloc((a), sizeof(T) * (size_t)(n)))
+#define arena_new(a, T)      ((T *)arena_zalloc((a), sizeof(T)))
+#define arena_array(a, T, n) ((T *)arena_zalloc((a), sizeof(T) * (size_t)(n)))
 void mem_pool_trim(void); /* gives back this thread's blocks that nobody needed since the last call; loops and workers call it */
 
 /* Counted bytes: what was received, or what waits to be sent. Freed with the last reference, on any thread. */
 struct buf {
     _Atomic uint32_t refs;
-    uint32_t         cap;
-    uint32_t         len; /* for the owner's use */
-    uint8_t          data[];
+    uint32_t cap;
+    uint32_t len; /* for the owner's use */
+    uint8_t data[];
 };
 struct buf *buf_new(size_t cap); /* one reference, len 0; from the thread's pool where it fits */
 static inline struct buf *buf_ref(struct buf *b)
@@ -187,29 +237,32 @@ void buf_unref(struct buf **b); /* nulls *b */
 /* A growable byte string on the heap. Zero it to initialise. */
 struct bytes {
     uint8_t *p;
-    size_t   n, cap;
+    size_t n, cap;
 };
 void *bytes_room(struct bytes *b, size_t n); /* room for n more at the end; the caller adds to b->n */
-void  bytes_put(struct bytes *b, const void *p, size_t n);
-void  bytes_printf(struct bytes *b, const char *fmt, ...) PRINTF(2, 3);
-void  bytes_free(struct bytes *b);
+void bytes_put(struct bytes *b, const void *p, size_t n);
+void bytes_printf(struct bytes *b, const char *fmt, ...) PRINTF(2, 3);
+void bytes_free(struct bytes *b);
 
 /* Intrusive hash map, open hashing. Keys are compared by the caller's function. Zero it to initialise. */
 struct map_node {
     struct map_node *next;
-    uint64_t         hash;
+    uint64_t hash;
 };
 struct map {
     struct map_node **slots;
-    size_t            n, mask;
+    size_t n, mask;
 };
 typedef bool map_eq(const struct map_node *n, const void *key);
 struct map_node *map_find(const struct map *m, uint64_t hash, map_eq *eq, const void *key);
-void             map_put(struct map *m, uint64_t hash, struct map_node *n); /* the key must not be there yet */
-void             map_remove(struct map *m, struct map_node *n);
-struct map_node *map_next(const struct map *m, const struct map_node *n); /* n NULL: the first; no order; stable while unchanged */
-void             map_free(struct map *m);                                 /* frees the table, not the nodes */
-static inline uint64_t hash_slice(struct slice s) { return hash_bytes(s.p, s.n); }
+void map_put(struct map *m, uint64_t hash, struct map_node *n); /* the key must not be there yet */
+void map_remove(struct map *m, struct map_node *n);
+struct map_node *map_next(const struct map *m, const struct map_node *n); /* n NULL: the first; no order */
+void map_free(struct map *m);                                             /* frees the table, not the nodes */
+static inline uint64_t hash_slice(struct slice s)
+{
+    return hash_bytes(s.p, s.n);
+}
 
 /* ---- clock and random ------------------------------------------------------------------------------------------------ */
 
@@ -220,9 +273,9 @@ struct clock {
 struct rnd {
     void (*fill)(struct rnd *r, void *p, size_t n); /* real: getrandom; simulated: from the seed. Any thread */
 };
-uint64_t    rnd_u64(struct rnd *r);
-uint64_t    rnd_below(struct rnd *r, uint64_t n); /* 0 … n-1 */
-struct uuid rnd_uuid(struct rnd *r);              /* version 4; never zero, never one, text never begins with '-' (as Kafka's Uuid.randomUuid) */
+uint64_t rnd_u64(struct rnd *r);
+uint64_t rnd_below(struct rnd *r, uint64_t n); /* 0 … n-1 */
+struct uuid rnd_uuid(struct rnd *r);           /* version 4; text never begins with '-', as Kafka's Uuid.randomUuid */
 
 /* ---- files ----------------------------------------------------------------------------------------------------------- */
 
@@ -234,13 +287,13 @@ enum { FS_READ = 0, FS_WRITE = 1, FS_CREATE = 2, FS_TRUNC = 4, FS_EXCL = 8 }; /*
 struct fs_stat {
     int64_t size;
     int64_t mtime_ms;
-    bool    is_dir;
+    bool is_dir;
 };
 struct fs_space {
     int64_t total, available; /* bytes */
 };
 struct fs {
-    bool real; /* descriptors are the kernel's: sendfile works on them */
+    bool real;                                               /* descriptors are the kernel's: sendfile works on them */
     int (*open)(struct fs *fs, const char *path, int flags); /* new files 0640 less umask */
     int (*close)(struct fs *fs, int fd);
     ssize_t (*pread)(struct fs *fs, int fd, void *p, size_t n, int64_t at);
@@ -254,17 +307,19 @@ struct fs {
     int (*rmdir)(struct fs *fs, const char *path);
     int (*stat)(struct fs *fs, const char *path, struct fs_stat *st);
     int (*fstat)(struct fs *fs, int fd, struct fs_stat *st);
-    int (*list)(struct fs *fs, const char *path, struct arena *a, struct slice **names, int *n); /* sorted; NUL-terminated; no . and .. */
+    /* sorted; NUL-terminated; no . and .. */
+    int (*list)(struct fs *fs, const char *path, struct arena *a, struct slice **names, int *n);
     int (*space)(struct fs *fs, const char *path, struct fs_space *sp);
-    int (*lock)(struct fs *fs, const char *path); /* creates; fcntl(F_OFD_SETLK), as Java's FileLock (K1); a descriptor, or -EAGAIN */
+    /* creates; fcntl(F_OFD_SETLK), as Java's FileLock (K1); a descriptor, or -EAGAIN */
+    int (*lock)(struct fs *fs, const char *path);
     void (*forget)(struct fs *fs, int fd, int64_t at, int64_t n);    /* posix_fadvise(DONTNEED) */
     void (*writeback)(struct fs *fs, int fd, int64_t at, int64_t n); /* starts writing dirty pages; only a hint */
 };
 /* Helpers over any fs. */
 int fs_read_file(struct fs *fs, const char *path, size_t max, struct bytes *out); /* -EFBIG past max */
-int fs_write_file(struct fs *fs, const char *path, struct slice content);         /* tmp, datasync, rename, sync_dir: atomic and durable */
+int fs_write_file(struct fs *fs, const char *path, struct slice content); /* tmp, datasync, rename, sync_dir: atomic, durable */
 int fs_mkdirs(struct fs *fs, const char *path);      /* all of the path; each new name is durable; 0 when it is there */
-int fs_remove_tree(struct fs *fs, const char *path); /* a file, or a directory with all in it; 0 when it is not there; not made durable */
+int fs_remove_tree(struct fs *fs, const char *path); /* a file, or a directory with all in it; 0 when not there; not durable */
 int fs_sync_parent(struct fs *fs, const char *path); /* sync_dir of the directory that holds path's name */
 
 /* ---- loops ------------------------------------------------------------------------------------------------------------ */
@@ -282,7 +337,7 @@ struct post { /* embedded in what is posted; may be reused once fn has been ente
     struct list link;
     void (*fn)(struct post *p);
 };
-struct timer { /* embedded; zero it to initialise */
+struct timer {     /* embedded; zero it to initialise */
     int64_t at_us; /* on the loop's clock */
     void (*fn)(struct timer *t);
     size_t heap_at; /* private: index + 1; 0 = not armed */
@@ -291,26 +346,26 @@ struct loop_io { /* a watched descriptor of the real world; embedded */
     int fd;
     void (*ready)(struct loop_io *io, unsigned events);
     void (*closed)(struct loop_io *io); /* after loop_io_close: now fd may be closed and the memory freed */
-    void    *priv;
+    void *priv;
     unsigned want;
 };
 enum { IO_READ = 1, IO_WRITE = 2, IO_HANGUP = 4 };
 
 struct loop *loop_new(struct world *w, const char *name);
-void         loop_run(struct loop *l);                      /* until loop_stop and nothing is left; the caller's thread becomes home */
-void         loop_start(struct loop *l);                    /* loop_run on a thread of its own (simulated: just makes it runnable) */
-void         loop_stop(struct loop *l);                     /* any thread: leave after the current turn */
-void         loop_join(struct loop *l);
-void         loop_free(struct loop **l);                    /* after join */
-bool         loop_here(const struct loop *l);               /* does the caller run on l? For assertions */
-int64_t      loop_now_us(const struct loop *l);             /* cached per turn */
-void         loop_post(struct loop *l, struct post *p);     /* any thread; p must not be posted already. FIFO per poster */
-void         loop_defer(struct loop *l, enum loop_phase phase, struct post *p); /* at home */
-void         loop_timer(struct loop *l, struct timer *t, int64_t at_us);        /* at home; re-arms */
-void         loop_timer_stop(struct loop *l, struct timer *t);                  /* at home; harmless when not armed */
-int          loop_io_open(struct loop *l, struct loop_io *io, unsigned events); /* at home; real world only; 0 or -errno */
-void         loop_io_want(struct loop *l, struct loop_io *io, unsigned events); /* at home; no system call when unchanged */
-void         loop_io_close(struct loop *l, struct loop_io *io);                 /* at home; closed() follows in a later turn */
+void loop_run(struct loop *l);   /* until loop_stop and nothing is left; the caller's thread becomes home */
+void loop_start(struct loop *l); /* loop_run on a thread of its own (simulated: just makes it runnable) */
+void loop_stop(struct loop *l);  /* any thread: leave as soon as nothing is posted or deferred */
+void loop_join(struct loop *l);
+void loop_free(struct loop **l);                /* after join */
+bool loop_here(const struct loop *l);           /* does the caller run on l, or nobody yet? For assertions */
+int64_t loop_now_us(const struct loop *l);      /* cached per turn */
+void loop_post(struct loop *l, struct post *p); /* any thread; p must not be posted already. FIFO per poster */
+void loop_defer(struct loop *l, enum loop_phase phase, struct post *p); /* at home */
+void loop_timer(struct loop *l, struct timer *t, int64_t at_us);        /* at home; re-arms */
+void loop_timer_stop(struct loop *l, struct timer *t);                  /* at home; harmless when not armed */
+int loop_io_open(struct loop *l, struct loop_io *io, unsigned events);  /* at home; real world only; 0 or -errno */
+void loop_io_want(struct loop *l, struct loop_io *io, unsigned events); /* at home; no system call when unchanged */
+void loop_io_close(struct loop *l, struct loop_io *io);                 /* at home; closed() follows in a later turn */
 struct world *loop_world(const struct loop *l);
 
 /* ---- workers ------------------------------------------------------------------------------------------------------------ */
@@ -320,8 +375,8 @@ struct world *loop_world(const struct loop *l);
 enum turn { TURN_IDLE, TURN_MORE };
 struct worker;
 struct worker *worker_start(struct world *w, const char *name, enum turn (*turn)(void *arg), void *arg);
-void           worker_kick(struct worker *wk); /* any thread */
-void           worker_stop(struct worker **wk); /* runs turns until idle, then joins; nulls */
+void worker_kick(struct worker *wk);  /* any thread */
+void worker_stop(struct worker **wk); /* at least one more turn, then until idle, then joins; nulls */
 
 /* ---- tickets and watches: the one way to wait (STYLE.md §3) ---------------------------------------------------------------- */
 
@@ -330,9 +385,9 @@ void           worker_stop(struct worker **wk); /* runs turns until idle, then j
 typedef uint64_t ticket; /* 0 = nobody */
 struct waker;            /* one per loop */
 struct waker *waker_new(struct loop *l);
-void          waker_free(struct waker **w); /* at home or after the loop ended */
-struct loop  *waker_loop(const struct waker *w);
-struct sleeper { /* embedded in whoever waits */
+void waker_free(struct waker **w); /* at home or after the loop ended */
+struct loop *waker_loop(const struct waker *w);
+struct sleeper {                     /* embedded in whoever waits */
     void (*wake)(struct sleeper *s); /* at home, never inside waker_poke */
     ticket id;                       /* 0 while not registered */
 };
@@ -344,22 +399,26 @@ void waker_poke(struct waker *w, ticket t);            /* any thread; cheap when
 
 struct sim; /* NULL in the real world */
 struct world {
-    struct fs    *fs;
+    struct fs *fs;
     struct clock *clock;
-    struct rnd   *rnd;
-    struct sim   *sim;
+    struct rnd *rnd;
+    struct sim *sim;
 };
 struct world *world_real_new(void);
-void          world_free(struct world **w);
+void world_free(struct world **w);
 
 /* The simulated world: one thread, everything from one seed. Files live in memory: written bytes are in limbo until synced, and
  * sim_power_loss() keeps, drops, reorders or tears by 512 B sector what was not synced, from the seed. */
 struct world *world_sim_new(uint64_t seed);
-bool          sim_step(struct world *w);                 /* runs one runnable thing (a turn of a loop or of a worker), chosen by the seed; else moves time to the next timer; false when nothing will ever happen */
-void          sim_run(struct world *w, int64_t us);      /* steps until us of simulated time have gone by */
-uint64_t      sim_trace_hash(const struct world *w);     /* of everything scheduled and written so far: equal for equal seeds */
-void          sim_power_loss(struct world *w);           /* all loops, workers and descriptors are gone at once; memory of users leaks to the caller, who forgets it */
-void          sim_forget(struct world *w, void *p);      /* p went down with the power: keeps leak checkers quiet about all it reaches */
+/* Runs one runnable thing (a turn of a loop or of a worker), chosen by the seed; else moves time to the next timer; false when nothing
+ * will ever happen. */
+bool sim_step(struct world *w);
+void sim_run(struct world *w, int64_t us);      /* steps until us of simulated time have gone by */
+uint64_t sim_trace_hash(const struct world *w); /* of everything scheduled and written so far: equal for equal seeds */
+/* All loops, workers and descriptors are gone at once; memory of their users leaks to the caller, who forgets it. What dead loops and
+ * workers reach is no leak to a leak checker; sim_forget adds p and all it reaches. */
+void sim_power_loss(struct world *w);
+void sim_forget(struct world *w, void *p);
 /* File calls are counted, except those that neither change nor read content: close, stat, fstat, space, forget, writeback. */
 enum sim_op {
     SIM_OPEN = 1,
@@ -376,16 +435,16 @@ enum sim_op {
     SIM_LOCK = 2048
 };
 struct sim_fault {
-    int64_t     nth;    /* fail the nth counted file call from now on, 1 = the next; 0 = off */
-    bool        sticky; /* and all later ones */
-    int         err;    /* -EIO, -ENOSPC, …; 0 with `cut`: a short write that then fails with -EIO */
-    bool        cut;
-    unsigned    ops;  /* count, for nth, only these (enum sim_op); 0 = all */
+    int64_t nth; /* fail the nth counted file call from now on, 1 = the next; 0 = off */
+    bool sticky; /* and all later ones */
+    int err;     /* -EIO, -ENOSPC, …; 0 with `cut`: a short write that then fails with -EIO */
+    bool cut;
+    unsigned ops;     /* count, for nth, only these (enum sim_op); 0 = all */
     const char *path; /* and only where the path has this in it; borrowed; NULL = anywhere */
 };
-void    sim_fault(struct world *w, struct sim_fault f);
-int64_t sim_fs_calls(const struct world *w); /* counted so far, whatever the fault asks for */
-void    sim_space(struct world *w, int64_t available); /* bytes until ENOSPC; -1 = endless */
+void sim_fault(struct world *w, struct sim_fault f);
+int64_t sim_fs_calls(const struct world *w);        /* counted so far, whatever the fault asks for */
+void sim_space(struct world *w, int64_t available); /* bytes until ENOSPC; -1 = endless */
 
 /* ---- log lines ---------------------------------------------------------------------------------------------------------------- */
 
@@ -394,8 +453,8 @@ struct kv {
     const char *key;
     enum { KV_TYPE_S, KV_TYPE_I, KV_TYPE_F } type;
     struct slice s;
-    int64_t      i;
-    double       f;
+    int64_t i;
+    double f;
 };
 #define KV_STR(k, v)   ((struct kv){ .key = (k), .type = KV_TYPE_S, .s = slice_of(v) })
 #define KV_SLICE(k, v) ((struct kv){ .key = (k), .type = KV_TYPE_S, .s = (v) })
@@ -404,12 +463,12 @@ struct kv {
 #define KV_ERR(e)      KV_STR("error", err_text(e))
 /* One event, one line: `level module: event key=value …` to stderr; values with spaces, quotes or control bytes are quoted. */
 void log_line(enum log_level level, const char *module, const char *event, const struct kv *kv, int n);
-#define log_at(level, module, event, ...)                                                                                              \
-    do {                                                                                                                               \
-        if ((level) >= log_threshold) {                                                                                                \
-            const struct kv kv_[] = { { .key = NULL }, ##__VA_ARGS__ };                                                                \
-            log_line((level), (module), (event), kv_ + 1, (int)ARRAY_LEN(kv_) - 1);                                                    \
-        }                                                                                                                              \
+#define log_at(level, module, event, ...)                                           \
+    do {                                                                            \
+        if ((level) >= log_threshold) {                                             \
+            const struct kv kv_[] = { { .key = NULL }, ##__VA_ARGS__ };             \
+            log_line((level), (module), (event), kv_ + 1, (int)ARRAY_LEN(kv_) - 1); \
+        }                                                                           \
     } while (0)
 #define log_debug(m, e, ...) log_at(LOG_DEBUG, m, e, ##__VA_ARGS__)
 #define log_info(m, e, ...)  log_at(LOG_INFO, m, e, ##__VA_ARGS__)
@@ -429,5 +488,11 @@ enum metric {
     M_COUNT
 };
 extern _Atomic int64_t metrics[M_COUNT];
-static inline void metric_add(enum metric m, int64_t n) { atomic_fetch_add_explicit(&metrics[m], n, memory_order_relaxed); }
-static inline int64_t metric_get(enum metric m) { return atomic_load_explicit(&metrics[m], memory_order_relaxed); }
+static inline void metric_add(enum metric m, int64_t n)
+{
+    atomic_fetch_add_explicit(&metrics[m], n, memory_order_relaxed);
+}
+static inline int64_t metric_get(enum metric m)
+{
+    return atomic_load_explicit(&metrics[m], memory_order_relaxed);
+}

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int open_new(struct test_env *env, const char *name)
@@ -238,6 +240,32 @@ static void removing_a_tree_does_not_follow_links(void **state)
     assert_string_equal(test_read(env, test_path(env, "kept/f")), "still here");
 }
 
+/* A file size limit makes the kernel write a part: what was begun is continued, and the error is the limit's. */
+static void a_short_write_is_continued_and_its_error_told(void **state)
+{
+    struct test_env *env = *state;
+    struct fs *fs = env->world->fs;
+    char a[1000], b[3000];
+    struct iovec v[] = { { a, sizeof(a) }, { b, sizeof(b) }, { a, sizeof(a) } };
+    struct rlimit old, small;
+    struct fs_stat st;
+    int fd = open_new(env, "f");
+    memset(a, 'a', sizeof(a));
+    memset(b, 'b', sizeof(b));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 2500;
+    void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = fs->pwritev(fs, fd, v, 3, 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, was);
+    assert_err(rc, -EFBIG);
+    assert_ok(fs->fstat(fs, fd, &st));
+    assert_int_equal(st.size, 2500);
+    assert_ok(fs->close(fs, fd));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +278,7 @@ int main(void)
         IN_BOTH_WORLDS(space_is_told),
         IN_BOTH_WORLDS(whole_files_are_written_atomically_and_read_up_to_a_limit),
         IN_BOTH_WORLDS(trees_are_made_and_removed),
+        IN_REAL_WORLD(a_short_write_is_continued_and_its_error_told),
         IN_REAL_WORLD(removing_a_tree_does_not_follow_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
