@@ -123,7 +123,7 @@ static int counted(struct fs_sim *f, enum sim_op op, const char *path)
     }
     if (!x->sticky) x->nth = 0;
     trace(f, op, 0xfa11, 0);
-    return x->err ? x->err : -EIO;
+    return x->err < 0 ? x->err : -EIO;
 }
 
 static int counted_path(struct fs_sim *f, enum sim_op op, const char *path)
@@ -503,7 +503,7 @@ static int sim_open(struct fs *fs, const char *path, int flags)
     struct walked p;
     int rc = counted_path(f, SIM_OPEN, path);
     if (rc == 0) rc = walk(f, path, &p);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (p.inode) {
         if (flags & FS_EXCL) return -EEXIST;
         if (p.inode->is_dir) return -EISDIR;
@@ -527,11 +527,11 @@ static ssize_t sim_pread(struct fs *fs, int fd, void *out, size_t n, int64_t at)
     struct fs_sim *f = of(fs);
     struct handle *h;
     int rc = handle_get(f, fd, false, &h);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (at < 0) return -EINVAL;
     trace(f, SIM_PREAD, h->inode->id, (uint64_t)at ^ n << 40);
     rc = counted(f, SIM_PREAD, h->path);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct content *c = &h->inode->seen;
     if (at >= c->size) return 0;
     n = MIN(n, (size_t)(c->size - at));
@@ -560,7 +560,7 @@ static int sim_pwritev(struct fs *fs, int fd, const struct iovec *v, int n, int6
     struct fs_sim *f = of(fs);
     struct handle *h;
     int rc = handle_get(f, fd, true, &h);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (at < 0 || n < 0) return -EINVAL;
     size_t total = 0;
     for (int i = 0; i < n; i++) total += v[i].iov_len;
@@ -585,7 +585,7 @@ static int sim_truncate(struct fs *fs, int fd, int64_t size)
     struct fs_sim *f = of(fs);
     struct handle *h;
     int rc = handle_get(f, fd, true, &h);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     trace(f, SIM_TRUNCATE, h->inode->id, (uint64_t)size);
     rc = counted(f, SIM_TRUNCATE, h->path);
     return rc < 0 ? rc : do_truncate(f, h->inode, size);
@@ -635,7 +635,7 @@ static int sim_datasync(struct fs *fs, int fd)
     struct fs_sim *f = of(fs);
     struct handle *h;
     int rc = handle_get(f, fd, false, &h);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct inode *i = h->inode;
     trace(f, SIM_DATASYNC, i->id, 0);
     rc = counted(f, SIM_DATASYNC, h->path);
@@ -667,7 +667,7 @@ static int sim_sync_dir(struct fs *fs, const char *path)
     struct inode *dir = NULL;
     int rc = counted_path(f, SIM_SYNC_DIR, path);
     if (rc == 0) rc = find_dir(f, path, &dir);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     list_each_safe (n, next, &f->name_changes) {
         struct name_change *c = container_of(n, struct name_change, link);
         if (c->dir == dir) name_change_keep(f, c);
@@ -692,7 +692,7 @@ static int sim_rename(struct fs *fs, const char *from, const char *to)
     trace(f, SIM_RENAME, trace_bytes(to, strlen(to)), 1);
     if (rc == 0) rc = walk(f, from, &a);
     if (rc == 0) rc = walk(f, to, &b);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (!a.inode) return -ENOENT;
     if (!a.name[0] || !b.name[0]) return -EBUSY;
     if (a.inode == b.inode) return 0;
@@ -713,7 +713,7 @@ static int remove_name(struct fs_sim *f, enum sim_op op, const char *path)
     struct walked p;
     int rc = counted_path(f, op, path);
     if (rc == 0) rc = walk(f, path, &p);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (!p.inode) return -ENOENT;
     if (!p.name[0]) return -EBUSY;
     if (op == SIM_UNLINK && p.inode->is_dir) return -EISDIR;
@@ -739,7 +739,7 @@ static int sim_mkdir(struct fs *fs, const char *path)
     struct walked p;
     int rc = counted_path(f, SIM_MKDIR, path);
     if (rc == 0) rc = walk(f, path, &p);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     return p.inode ? -EEXIST : create(f, &p, true);
 }
 
@@ -752,7 +752,7 @@ static int sim_stat(struct fs *fs, const char *path, struct fs_stat *st)
 {
     struct walked p;
     int rc = walk(of(fs), path, &p);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (!p.inode) return -ENOENT;
     stat_out(p.inode, st);
     return 0;
@@ -772,7 +772,7 @@ static int sim_list(struct fs *fs, const char *path, struct arena *a, struct sli
     struct inode *dir = NULL;
     int rc = counted_path(f, SIM_LIST, path);
     if (rc == 0) rc = find_dir(f, path, &dir);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     *n = (int)dir->names.n;
     *names = arena_array(a, struct slice, *n);
     for (int i = 0; i < *n; i++) (*names)[i] = arena_printf(a, "%s", dir->names.p[i].text);
@@ -785,7 +785,7 @@ static int sim_space_of(struct fs *fs, const char *path, struct fs_space *sp)
     struct walked p;
     int rc = walk(f, path, &p);
     if (rc == 0 && !p.inode) rc = -ENOENT;
-    if (rc < 0) return rc;
+    if (rc) return rc;
     *sp = (struct fs_space){ .total = SPACE_ENDLESS, .available = f->space < 0 ? SPACE_ENDLESS / 2 : f->space };
     return 0;
 }
@@ -797,7 +797,7 @@ static int sim_lock(struct fs *fs, const char *path)
     int rc = counted_path(f, SIM_LOCK, path);
     if (rc == 0) rc = walk(f, path, &p);
     if (rc == 0 && !p.inode) rc = create(f, &p, false);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (p.inode->is_dir) return -EISDIR;
     if (p.inode->locked) return -EAGAIN;
     p.inode->locked = true;
