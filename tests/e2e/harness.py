@@ -126,11 +126,13 @@ class Broker:
         return self
 
     def start(self, argv=None, env=None):
-        began = time.monotonic()
         self.spawn(argv, env)
         raw.until(self._serves, "the broker to serve", seconds=90, pause=0.02)
-        self.started_in = time.monotonic() - began
-        if self.kind == "odradek":
+        if self.kind == "kafka":  # answers before it serves its partitions; Odradek must not
+            with self.connect() as c:
+                raw.until(lambda: all(c.list_offset(name, p)[0] == 0 for name, (_, _, parts) in c.metadata().items() for p, *_ in parts),
+                          "every partition to serve", seconds=60)
+        else:
             lines = [line for line in self.new_log().splitlines() if re.search(r"\bstarted\b", line)]
             assert len(lines) == 1, f"one line says 'started', not {len(lines)}: {lines}"
             self.started_line = lines[0]

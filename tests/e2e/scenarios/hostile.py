@@ -1,6 +1,7 @@
 """Bad input: each gets Kafka's error or a closed connection, and the broker goes on."""
 import gzip
 import random
+import socket
 import struct
 import time
 import zlib
@@ -127,6 +128,10 @@ def a_batch_that_lies_is_refused_and_nothing_of_it_is_kept(t):
         "control bit from a client": (batch([b"a"], attributes=0x20), INVALID_RECORD),
         "no record at all": (batch([], last_delta=0), INVALID_RECORD),
         "a record longer than its batch": (batch([b"a"], records=varint(1000) + b"a"), None),
+        "a record of endless length": (batch([b"a"], records=b"\xff" * 10 + b"\x01"), None),
+        "headers that are not there": (batch([b"a"], records=varint(8) + b"\0\0\0" + varbytes(None) + varbytes(None) + varint(1 << 24)), None),
+        "a time in the far future": (batch([b"a"], timestamp=1 << 62), INVALID_TIMESTAMP),
+        "a transaction nobody began": (batch([b"a"], attributes=0x10, pid=1, epoch=0, sequence=0), 53),
         "length below the smallest": (batch([b"a"], length=10), CORRUPT_MESSAGE),
         "codec 7": (batch([b"a"], attributes=7), None),
         "gzip that is not": (batch([b"a"], attributes=1), None),
@@ -236,6 +241,62 @@ def pipelined_requests_are_answered_in_their_order(t):
             else:
                 sent.append(c.send(API_VERSIONS, 0, b""))
         assert [c.read_frame()[0] for _ in sent] == sent
+
+
+@scenario()
+def connections_that_are_torn_down_in_any_state_leave_the_broker_whole(t):
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name) == 0
+        states = {
+            "silent": lambda c: None,
+            "half a length": lambda c: c.send_bytes(b"\0\0"),
+            "half a request": lambda c: c.send_bytes(frame(API_VERSIONS, 0, b"")[:9]),
+            "an answer under way": lambda c: c.send(METADATA, 4, array(None) + i8(0)),
+            "a fetch that waits": lambda c: c.fetch(t.name, 0, 0, max_wait=60000, wait=False),
+            "a record being written": lambda c: c.produce(t.name, 0, batch([b"a"]), wait=False),
+        }
+        for _ in range(20):
+            for state in states.values():
+                torn = t.broker.connect()
+                torn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                state(torn)
+                torn.close()  # by RST
+        assert c.produce(t.name, 0, batch([b"z"]))[0] == 0
+        assert not [one for one in c.read_all(t.name, 0) if records_of(one)[0][2] not in (b"a", b"z")]
+
+
+@scenario()
+def twenty_thousand_unknown_topics_in_one_question_are_answered(t):
+    with t.broker.connect(timeout=60) as c:
+        names = [f"{t.name}-{i}" for i in range(20000)]
+        answer = c.metadata(names)
+        assert len(answer) == 20000 and all(error == UNKNOWN_TOPIC_OR_PARTITION for error, *_ in answer.values())
+
+
+@scenario(plain=True)
+def a_small_batch_that_unpacks_to_much_does_not_fill_the_memory(t):
+    broker = t.new_broker()
+    with broker.connect(timeout=60) as c:
+        assert c.create_topic("t", configs={"compression.type": "lz4"}) == 0  # so that it must be unpacked and packed again
+        before, size = broker.rss(), 400 << 20
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        head = b"\0\0\0" + varint(-1) + varint(size)
+        packed = packer.compress(varint(len(head) + size + 1) + head)
+        for _ in range(size >> 20):
+            packed += packer.compress(bytes(1 << 20))
+        packed += packer.compress(varint(0)) + packer.flush()
+        try:
+            c.produce("t", 0, batch([b""], attributes=1, records=packed))
+        except Closed:
+            pass
+        if broker.kind == "odradek":
+            assert broker.rss() - before < 200 << 20, f"{(broker.rss() - before) >> 20} MiB after a bomb of {len(packed)} bytes"
+    works(broker)
+
+
+def works(broker):
+    with broker.connect() as c:
+        assert c.produce("t", 0, batch([b"still there"]))[0] == 0
 
 
 @scenario(plain=True)

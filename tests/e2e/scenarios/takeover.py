@@ -64,7 +64,8 @@ def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
         again = batch([b"once"], pid=pid, epoch=epoch, sequence=0)
         assert c.produce("plain", 0, again)[:2] == (0, 300), "Kafka's producers are remembered"
         assert c.init_producer_id()[0] > pid, "a producer id of Kafka's day is handed out again"
-        assert c.produce("plain", 0, batch([b"by Odradek"], pid=pid, epoch=epoch, sequence=1))[:2] == (0, 301)
+        again = batch([b"by Odradek"], pid=pid, epoch=epoch, sequence=1)
+        assert c.produce("plain", 0, again)[:2] == (0, 301)
         assert c.create_topic("new", 2) == 0
         assert c.produce("new", 0, batch([b"by Odradek"]))[0] == 0
         assert c.create_topic("gone") == 0
@@ -75,5 +76,5 @@ def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
     same(after, inventory(broker))
     assert committed_values(broker, "txn") == values
     with broker.connect() as c:
-        assert c.produce("plain", 0, again)[:2] == (0, 300)
+        assert c.produce("plain", 0, again)[:2] == (0, 301), "Odradek's producers are remembered"
     assert not list(broker.data.glob("*-stray"))
