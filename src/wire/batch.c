@@ -117,6 +117,11 @@ int batch_recompress(const void *p, size_t n, enum codec codec, int level, size_
     if (h.magic != 2) return E_MALFORMED;
     if (h.codec >= CODEC_COUNT) return E_UNSUPPORTED_COMPRESSION_TYPE;
 
+    if (h.count == 0) { /* what compaction left of a batch: there is nothing to compress, and no stream to decompress */
+        bytes_put(out, p, (size_t)h.size);
+        return h.size;
+    }
+
     bytes_put(out, p, BATCH_HEADER);
     rc = inflater_open(&in, h.codec, (const uint8_t *)p + BATCH_HEADER, (size_t)h.size - BATCH_HEADER, false);
     if (rc == 0) {

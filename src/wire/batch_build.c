@@ -102,9 +102,12 @@ int batch_end(struct batch_builder *b)
     enum codec codec = empty ? CODEC_NONE : o->codec;
     if (empty) deflater_close(&b->z); /* an empty batch has no compressed stream either */
     else if (codec != CODEC_NONE && !b->err) b->err = deflater_finish(&b->z);
-    int64_t delta = o->last_offset_delta >= 0 ? o->last_offset_delta : b->last_offset - o->base_offset;
-    if (empty && o->last_offset_delta < 0) b->err = b->err ? b->err : E_INVALID;
-    if (!b->err && delta < b->last_offset - o->base_offset) b->err = E_INVALID;
+    int64_t delta = o->last_offset_delta;
+    if (!b->err) { /* else the offsets may be anything */
+        int64_t last = b->last_offset - o->base_offset;
+        if (delta < 0 && !empty) delta = last;
+        if (delta < 0 || delta < last) b->err = E_INVALID;
+    }
     size_t size = b->out->n - b->start;
     if (!b->err && size > INT32_MAX) b->err = E_INVALID;
     if (b->err) {

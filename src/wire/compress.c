@@ -174,7 +174,7 @@ static struct inflate_ctx *inflate_take(enum codec c)
         shelf.in_n[c]--;
         return x;
     }
-    x = new (struct inflate_ctx);
+    x = mem_zalloc(sizeof *x);
     x->codec = c;
     bool ok = true;
     if (c == CODEC_GZIP) ok = inflateInit2(&x->gzip, 16 + MAX_WBITS) == Z_OK;
@@ -222,6 +222,7 @@ int inflater_open(struct inflater *f, enum codec codec, const void *p, size_t n,
     assert((unsigned)codec < CODEC_COUNT);
     struct inflate_ctx *c = f->ctx = inflate_take(codec);
     if (!c) return E_NO_MEMORY;
+    if (!n) p = ""; /* it may be NULL then */
     c->at = p;
     c->end = c->at + n;
     c->done = c->large = c->zstd_open = false;
@@ -352,6 +353,7 @@ ssize_t inflater_read(struct inflater *f, void *out, size_t cap)
     default: break;
     }
     size_t n = MIN(cap, (size_t)(c->end - c->at));
+    if (n == 0) return 0;
     memcpy(out, c->at, n);
     c->at += n;
     return (ssize_t)n;
@@ -366,7 +368,10 @@ void inflater_close(struct inflater *f)
     switch (c->codec) {
     case CODEC_GZIP: keep = keep && inflateReset(&c->gzip) == Z_OK; break;
     case CODEC_SNAPPY: keep = keep && c->snappy.block.cap <= KEEP_BLOCK_MAX; break;
-    case CODEC_LZ4: LZ4F_resetDecompressionContext(c->lz4); break;
+    case CODEC_LZ4:
+        keep = keep && c->done; /* liblz4 1.9.4 takes the content size of a frame cut short over into the next one */
+        LZ4F_resetDecompressionContext(c->lz4);
+        break;
     case CODEC_ZSTD:
         keep = keep && ZSTD_sizeof_DCtx(c->zstd) <= KEEP_MAX;
         if (keep) ZSTD_DCtx_reset(c->zstd, ZSTD_reset_session_only);
@@ -394,7 +399,7 @@ static struct deflate_ctx *deflate_take(enum codec c, int level)
         shelf.out_n[c]--;
         return x;
     }
-    x = new (struct deflate_ctx);
+    x = mem_zalloc(sizeof *x);
     x->codec = c;
     x->level = level;
     bool ok = true;
