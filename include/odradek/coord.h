@@ -39,13 +39,15 @@ void groups_load_begin(struct groups *g, int32_t partition);
 int  groups_load_batch(struct groups *g, int32_t partition, const void *batch, size_t n); /* 0, or E_*: reported, loading goes on */
 void groups_load_end(struct groups *g, int32_t partition);
 
-/* One request. `in` and `out` are wire structs of the API at `version`; memory of `out` comes from arena. All stay valid until done, which
- * is called exactly once, possibly inside groups_call. Which group each API names is checked by the host: a call is for one group, or for
- * this shard's part of a listing:
- *   JoinGroup SyncGroup Heartbeat LeaveGroup OffsetCommit OffsetDelete TxnOffsetCommit: the whole request
- *   OffsetFetch (`group_index` tells which of groups in v8+; `out` is then the one offset_fetch_response_group entry … see below)
- *   DescribeGroups, DeleteGroups: one group id per call (`group`), `out` is that one entry of the response array
- *   ListGroups: the whole request; `out` is a list_groups_response of this shard's groups; the host joins the shards' answers */
+/* One request, or one group's part of it. `in` and `out` are wire structs, `out` with its defaults set; what out points to comes from arena.
+ * All stay valid until done, which is called exactly once, possibly inside groups_call; until then arena is the coordinator's alone.
+ *   JoinGroup SyncGroup Heartbeat LeaveGroup OffsetCommit OffsetDelete: the whole request and response
+ *   OffsetFetch, all versions: in = offset_fetch_request_group (topics_n -1: all of them), out = offset_fetch_response_group
+ *   DescribeGroups: in = NULL, out = describe_groups_response_described_group of `group`
+ *   DeleteGroups:   in = NULL, out = delete_groups_response_deletable_group_result of `group`
+ *   ListGroups: the whole request; out gets this shard's groups; the host joins the shards' answers
+ * Rows of topics that do not exist (host->topic_exists) are answered UNKNOWN_TOPIC_OR_PARTITION in OffsetCommit, as Kafka's broker does, with
+ * ids (v10) UNKNOWN_TOPIC_ID; an empty or null group id is INVALID_GROUP_ID where Kafka says so. */
 struct group_call {
     int16_t       api, version;
     const void   *in;
@@ -53,7 +55,7 @@ struct group_call {
     struct slice  group;       /* for DescribeGroups, DeleteGroups, OffsetFetch: which */
     int32_t       group_index;
     struct slice  client_id, client_host; /* host as Kafka shows it: "/127.0.0.1" */
-    bool          require_stable;
+    bool          require_stable; /* OffsetFetch */
     struct arena *arena;
     void (*done)(struct group_call *c); /* at this shard's home */
     struct list   link; /* private */
