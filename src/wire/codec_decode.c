@@ -68,7 +68,7 @@ static void dec_scalars(struct dec *d, int code, void *out, int32_t n)
         else memcpy(out, p, (size_t)n);
         break;
     case 2:
-        for (int32_t i = 0; i < n; i++) ((uint16_t *)out)[i] = be16(p + 2 * i);
+        for (int32_t i = 0; i < n; i++) ((uint16_t *)out)[i] = be16(p + 2 * (size_t)i);
         break;
     case 4:
         for (int32_t i = 0; i < n; i++) ((uint32_t *)out)[i] = be32(p + 4 * (size_t)i);

@@ -26,24 +26,25 @@ static int replay_file(const char *path)
     return 1;
 }
 
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
 static int replay(const char *path)
 {
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    int n = 0;
+    struct dirent **entries;
+    int n = scandir(path, &entries, visible, alphasort), rc = 1;
 
-    if (!dir) return replay_file(path);
-    while ((entry = readdir(dir))) {
+    if (n < 0) return replay_file(path);
+    for (int i = 0; i < n; i++) {
         char inner[4096];
-        if (entry->d_name[0] == '.') continue;
-        snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name);
-        int rc = replay_file(inner);
-        if (rc < 0) n = rc;
-        if (n < 0) break;
-        n += rc;
+        snprintf(inner, sizeof(inner), "%s/%s", path, entries[i]->d_name);
+        if (rc > 0) rc = replay_file(inner);
+        free(entries[i]);
     }
-    closedir(dir);
-    return n;
+    free(entries);
+    return rc < 0 ? rc : n;
 }
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@ static int messages(void)
 {
     static int n;
     while (wire_msg_at(n)) n++;
+    assert(n > 0);
     return n;
 }
 

@@ -16,11 +16,11 @@ static uint16_t index_of(const struct wire_msg *m)
 int main(int argc, char **argv)
 {
     struct vectors vs;
-    int step;
+    long step;
 
-    if (argc != 4 || (step = atoi(argv[3])) <= 0 || !vectors_load(&vs, argv[1])) return 2;
+    if (argc != 4 || (step = strtol(argv[3], NULL, 10)) <= 0 || !vectors_load(&vs, argv[1])) return 2;
     mkdir(argv[2], 0755);
-    for (int i = 0; i < vs.n; i += step) {
+    for (int i = 0; i < vs.n; i += (int)step) {
         const struct vector *v = &vs.v[i];
         uint8_t head[4];
         char path[4096];

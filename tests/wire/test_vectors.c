@@ -76,13 +76,14 @@ static bool has_value(const struct vector *v, const void *msg)
 
 static const char *check_vector(const struct vector *v)
 {
-    struct slice in = exact(v->bytes);
+    struct slice in;
     struct arena a;
     struct wire_out out = { 0 };
     const char *wrong = NULL;
     void *msg;
 
     if (!v->msg) return "no such message";
+    in = exact(v->bytes);
     msg = alloc_struct(v->msg);
     arena_init(&a);
     int rc = wire_decode(v->msg, v->version, in, &a, msg, NULL);

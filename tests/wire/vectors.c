@@ -29,16 +29,17 @@ static struct vector *vectors_add(struct vectors *vs, const char *name, int16_t 
     return v;
 }
 
+static int hex_digit(char c)
+{
+    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+}
+
 static struct slice unhex(struct arena *a, const char *hex)
 {
     size_t n = strlen(hex) / 2;
     char *p = arena_alloc(a, n + 1);
 
-    for (size_t i = 0; i < n; i++) {
-        unsigned byte = 0;
-        sscanf(hex + 2 * i, "%2x", &byte);
-        p[i] = (char)byte;
-    }
+    for (size_t i = 0; i < n; i++) p[i] = (char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
     return (struct slice){ p, n };
 }
 

@@ -402,7 +402,8 @@ static void a_count_beyond_the_bytes_allocates_nothing(void **state)
     assert_int_equal(e->a.used, 0);
     /* unknown tags: four billion, then a hundred in ten bytes */
     assert_err(wire_decode(&msg_api_versions_request, 3, S("\x01\x01\xff\xff\xff\xff\x0f"), &e->a, &hello, NULL), E_TRUNCATED);
-    assert_err(wire_decode(&msg_api_versions_request, 3, S("\x01\x01\x64\0\0\0\0\0\0\0\0\0\0"), &e->a, &hello, NULL), E_TRUNCATED);
+    assert_err(wire_decode(&msg_api_versions_request, 3, S("\x01\x01\x64\0\0\0\0\0\0\0\0\0\0"), &e->a, &hello, NULL),
+               E_TRUNCATED);
     assert_int_equal(e->a.used, 0);
 }
 
