@@ -3,7 +3,8 @@
  *
  * A poke sets the slot's pending bit by compare-and-swap on (generation, pending): it fails when the owner is gone, and is over when
  * the bit is set already. The first poke after a delivery posts the waker to its loop; the others only join the mailbox. Delivery
- * wakes BUDGET sleepers a post, in the order of the pokes, and posts itself for the rest, so that reads get their share.
+ * wakes BUDGET sleepers a post, in the order of the pokes, and posts itself for the rest, so that reads get their share. A poke from home
+ * needs neither mutex nor mailbox: it is delivered in the same turn, in PHASE_APPEND.
  *
  * A slot that is in the mailbox when its owner leaves is not given out again before the mailbox has let it go. Slots past CHUNKS
  * chunks (4 million sleepers on a loop) end the process. */
@@ -25,6 +26,7 @@ struct fifo {
 struct waker {
     struct loop *loop;
     struct post post;
+    struct post home_post; /* at home */
     pthread_mutex_t mu;
     struct fifo mail; /* under mu */
     bool posted;      /* under mu */
@@ -81,10 +83,8 @@ static void take_mail(struct waker *w)
     pthread_mutex_unlock(&w->mu);
 }
 
-static void deliver(struct post *p)
+static void wake_some(struct waker *w)
 {
-    struct waker *w = container_of(p, struct waker, post);
-    take_mail(w);
     for (int n = 0; n < BUDGET; n++) {
         uint32_t i = fifo_pop(w, &w->rest);
         if (i == NONE) break;
@@ -93,6 +93,13 @@ static void deliver(struct post *p)
         if (s->owner) s->owner->wake(s->owner);
         else slot_release(w, i);
     }
+}
+
+static void deliver(struct post *p)
+{
+    struct waker *w = container_of(p, struct waker, post);
+    take_mail(w);
+    wake_some(w);
     pthread_mutex_lock(&w->mu);
     w->posted = w->rest.head != NONE || w->mail.head != NONE;
     bool again = w->posted;
@@ -100,11 +107,26 @@ static void deliver(struct post *p)
     if (again) loop_post(w->loop, &w->post);
 }
 
+/* Pokes from home are delivered in the same turn: what an append finished is answered with that turn's writes. */
+static void deliver_home(struct post *p)
+{
+    struct waker *w = container_of(p, struct waker, home_post);
+    wake_some(w);
+    if (w->rest.head == NONE) return;
+    pthread_mutex_lock(&w->mu);
+    bool post = !w->posted;
+    w->posted = true;
+    pthread_mutex_unlock(&w->mu);
+    if (post) loop_post(w->loop, &w->post);
+}
+
 struct waker *waker_new(struct loop *l)
 {
     struct waker *w = new (struct waker);
     w->loop = l;
     w->post.fn = deliver;
+    w->home_post.fn = deliver_home;
+    list_init(&w->home_post.link);
     w->mail.head = w->rest.head = w->free_head = NONE;
     pthread_mutex_init(&w->mu, NULL);
     return w;
@@ -117,6 +139,7 @@ void waker_free(struct waker **wp)
     if (!w) return;
     assert(loop_here(w->loop));
     loop_unpost(w->loop, &w->post);
+    if (list_linked(&w->home_post.link)) list_remove(&w->home_post.link);
     for (uint32_t c = 0; c < CHUNKS && w->chunks[c]; c++) mem_free(w->chunks[c]);
     pthread_mutex_destroy(&w->mu);
     mem_free(w);
@@ -172,6 +195,11 @@ void waker_poke(struct waker *w, ticket t)
     if (!slot) return;
     uint64_t free_of_mail = (t >> 32) << 1;
     if (!atomic_compare_exchange_strong(&slot->state, &free_of_mail, free_of_mail | PENDING)) return; /* gone, or pending */
+    if (loop_current == w->loop) {
+        fifo_push(w, &w->rest, i);
+        if (!list_linked(&w->home_post.link)) loop_defer(w->loop, PHASE_APPEND, &w->home_post);
+        return;
+    }
     pthread_mutex_lock(&w->mu);
     fifo_push(w, &w->mail, i);
     bool post = !w->posted;
