@@ -53,6 +53,10 @@ struct image {
     struct image_resource *resources;
     int32_t          resources_n;
     int32_t          partitions_total;
+    /* private */
+    int64_t              next_producer_id;
+    struct image_chunk **chunks; /* own the topics; shared by successive images */
+    int32_t              chunks_n;
 };
 struct image_resource {
     int8_t       type;
@@ -80,6 +84,8 @@ struct image       *meta_image_take(struct meta *m); /* counted; any thread */
 int  meta_open(struct world *w, struct logs *logs, const struct conf *conf, struct meta **out, struct why *why);
 void meta_stop(struct meta *m);  /* no change runs after this; those waiting hear E_CLOSING. The metadata log is flushed */
 void meta_free(struct meta **m); /* after logs_close */
+/* A log directory failed (call it from logs_on_offline): its partitions are published without a leader, log_err E_OFFLINE. Any thread. */
+void    meta_dir_offline(struct meta *m, int dir);
 int64_t meta_broker_epoch(const struct meta *m); /* K8 */
 int32_t meta_quorum_epoch(const struct meta *m);
 /* For DescribeQuorum. */
@@ -94,6 +100,8 @@ struct arena       *edit_arena(struct meta_edit *e);       /* lives until the ch
 void edit_record(struct meta_edit *e, const struct wire_msg *type, int16_t version, const void *body);
 /* The records of everyday changes. Callers have validated. */
 struct uuid edit_create_topic(struct meta_edit *e, struct slice name, int32_t partitions, const struct image_config *configs, int32_t configs_n);
+/* __consumer_offsets, __transaction_state or __share_group_state as Kafka makes them (K9), with the broker's number of partitions. */
+struct uuid edit_create_internal_topic(struct meta_edit *e, struct slice name);
 void        edit_add_partitions(struct meta_edit *e, const struct image_topic *t, int32_t total);
 void        edit_delete_topic(struct meta_edit *e, const struct image_topic *t);
 void        edit_config(struct meta_edit *e, int8_t resource_type, struct slice resource, struct slice name, struct slice value); /* null value: removed */
@@ -111,14 +119,23 @@ struct meta_change {
 void meta_submit(struct meta *m, struct meta_change *c); /* any thread; c stays alive until done */
 int  meta_change_now(struct meta *m, struct meta_change *c); /* blocks; not on loops */
 
-/* A durable block of producer ids (K10): [*first, *first + n). Loops call it through a change; see meta_producer_ids in a step:
- * returns true with an id from the loop's block, or false after submitting c for a new block: wait for c, then call again. */
+/* Producer ids (K10), from a block that is durable before its first id is handed out. At home, in a step: true with an id of the loop's
+ * block, or false: with ids->err 0 `who` waits and is poked when there is something new; with ids->err set the last block could not be
+ * written and `who` does not wait (a further call asks again). Any number of tickets may wait. */
 struct producer_ids { /* one per loop; zero it */
     int64_t next, end;
-    struct meta_change change;
+    int     err; /* see above */
+    /* private */
     bool asked;
+    int64_t first;
+    struct meta_change change;
+    struct sleeper sleeper;
+    struct waker *home;
+    ticket *waiting;
+    int waiting_n, waiting_cap;
 };
 bool meta_producer_id(struct meta *m, struct producer_ids *ids, struct waker *home, ticket who, int64_t *id);
+void producer_ids_free(struct producer_ids *ids); /* at home, after meta_stop; harmless on a zeroed one */
 
 /* Changes to the broker's own dynamic configs call back on the meta worker after publication. */
 void meta_on_publish(struct meta *m, void (*fn)(void *arg, const struct image *im), void *arg);
