@@ -77,18 +77,9 @@ const struct wire_msg *wire_response(int16_t api_key);
 const struct wire_msg *wire_record(enum wire_kind kind, int16_t key); /* WIRE_METADATA and below */
 const struct wire_msg *wire_msg_by_name(const char *name);
 const struct wire_msg *wire_msg_at(int i); /* all messages, sorted by name; NULL behind the last */
-static inline const struct wire_msg *wire_metadata_record(int16_t key)
-{
-    return wire_record(WIRE_METADATA, key);
-}
-static inline bool wire_has_version(const struct wire_msg *m, int version)
-{
-    return version >= m->min && version <= m->max;
-}
-static inline bool wire_is_flexible(const struct wire_msg *m, int version)
-{
-    return version >= m->flexible;
-}
+static inline const struct wire_msg *wire_metadata_record(int16_t key) { return wire_record(WIRE_METADATA, key); }
+static inline bool wire_has_version(const struct wire_msg *m, int version) { return version >= m->min && version <= m->max; }
+static inline bool wire_is_flexible(const struct wire_msg *m, int version) { return version >= m->flexible; }
 
 /* The version of the header (msg_request_header, msg_response_header) that goes before a body. The version need not be one we
  * know, so that an ApiVersions request from the future can be answered. E_UNSUPPORTED: no such API. */
@@ -153,10 +144,7 @@ static inline struct rd rd_of(struct slice s)
     const uint8_t *p = (const uint8_t *)(s.p ? s.p : "");
     return (struct rd){ p, p + s.n, 0 };
 }
-static inline size_t rd_left(const struct rd *r)
-{
-    return (size_t)(r->end - r->p);
-}
+static inline size_t rd_left(const struct rd *r) { return (size_t)(r->end - r->p); }
 void rd_fail(struct rd *r, int err); /* the first one counts */
 uint32_t rd_uvarint_slow(struct rd *r);
 
@@ -175,41 +163,26 @@ static inline uint8_t rd_u8(struct rd *r)
     const uint8_t *p = rd_take(r, 1);
     return p ? *p : 0;
 }
-static inline int8_t rd_i8(struct rd *r)
-{
-    return (int8_t)rd_u8(r);
-}
-static inline bool rd_bool(struct rd *r)
-{
-    return rd_u8(r) != 0;
-}
+static inline int8_t rd_i8(struct rd *r) { return (int8_t)rd_u8(r); }
+static inline bool rd_bool(struct rd *r) { return rd_u8(r) != 0; }
 static inline uint16_t rd_u16(struct rd *r)
 {
     const uint8_t *p = rd_take(r, 2);
     return p ? be16(p) : 0;
 }
-static inline int16_t rd_i16(struct rd *r)
-{
-    return (int16_t)rd_u16(r);
-}
+static inline int16_t rd_i16(struct rd *r) { return (int16_t)rd_u16(r); }
 static inline uint32_t rd_u32(struct rd *r)
 {
     const uint8_t *p = rd_take(r, 4);
     return p ? be32(p) : 0;
 }
-static inline int32_t rd_i32(struct rd *r)
-{
-    return (int32_t)rd_u32(r);
-}
+static inline int32_t rd_i32(struct rd *r) { return (int32_t)rd_u32(r); }
 static inline uint64_t rd_u64(struct rd *r)
 {
     const uint8_t *p = rd_take(r, 8);
     return p ? be64(p) : 0;
 }
-static inline int64_t rd_i64(struct rd *r)
-{
-    return (int64_t)rd_u64(r);
-}
+static inline int64_t rd_i64(struct rd *r) { return (int64_t)rd_u64(r); }
 static inline double rd_f64(struct rd *r)
 {
     uint64_t u = rd_u64(r);
@@ -255,76 +228,28 @@ static inline uint8_t *wr_room(struct bytes *b, size_t n) /* n bytes more, to be
     b->n += n;
     return p;
 }
-static inline void wr_u8(struct bytes *b, uint8_t v)
-{
-    *wr_room(b, 1) = v;
-}
-static inline void wr_i8(struct bytes *b, int8_t v)
-{
-    *wr_room(b, 1) = (uint8_t)v;
-}
-static inline void wr_bool(struct bytes *b, bool v)
-{
-    *wr_room(b, 1) = v;
-}
-static inline void wr_i16(struct bytes *b, int16_t v)
-{
-    put_be16(wr_room(b, 2), (uint16_t)v);
-}
-static inline void wr_u16(struct bytes *b, uint16_t v)
-{
-    put_be16(wr_room(b, 2), v);
-}
-static inline void wr_i32(struct bytes *b, int32_t v)
-{
-    put_be32(wr_room(b, 4), (uint32_t)v);
-}
-static inline void wr_u32(struct bytes *b, uint32_t v)
-{
-    put_be32(wr_room(b, 4), v);
-}
-static inline void wr_i64(struct bytes *b, int64_t v)
-{
-    put_be64(wr_room(b, 8), (uint64_t)v);
-}
-static inline void wr_u64(struct bytes *b, uint64_t v)
-{
-    put_be64(wr_room(b, 8), v);
-}
-static inline void wr_uuid(struct bytes *b, struct uuid v)
-{
-    memcpy(wr_room(b, 16), v.b, 16);
-}
+static inline void wr_u8(struct bytes *b, uint8_t v) { *wr_room(b, 1) = v; }
+static inline void wr_i8(struct bytes *b, int8_t v) { *wr_room(b, 1) = (uint8_t)v; }
+static inline void wr_bool(struct bytes *b, bool v) { *wr_room(b, 1) = v; }
+static inline void wr_i16(struct bytes *b, int16_t v) { put_be16(wr_room(b, 2), (uint16_t)v); }
+static inline void wr_u16(struct bytes *b, uint16_t v) { put_be16(wr_room(b, 2), v); }
+static inline void wr_i32(struct bytes *b, int32_t v) { put_be32(wr_room(b, 4), (uint32_t)v); }
+static inline void wr_u32(struct bytes *b, uint32_t v) { put_be32(wr_room(b, 4), v); }
+static inline void wr_i64(struct bytes *b, int64_t v) { put_be64(wr_room(b, 8), (uint64_t)v); }
+static inline void wr_u64(struct bytes *b, uint64_t v) { put_be64(wr_room(b, 8), v); }
+static inline void wr_uuid(struct bytes *b, struct uuid v) { memcpy(wr_room(b, 16), v.b, 16); }
 void wr_f64(struct bytes *b, double v);
 void wr_uvarint(struct bytes *b, uint32_t v);
 void wr_uvarlong(struct bytes *b, uint64_t v);
-static inline void wr_varint(struct bytes *b, int32_t v)
-{
-    wr_uvarint(b, ((uint32_t)v << 1) ^ (uint32_t)(v >> 31));
-}
-static inline void wr_varlong(struct bytes *b, int64_t v)
-{
-    wr_uvarlong(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
-}
+static inline void wr_varint(struct bytes *b, int32_t v) { wr_uvarint(b, ((uint32_t)v << 1) ^ (uint32_t)(v >> 31)); }
+static inline void wr_varlong(struct bytes *b, int64_t v) { wr_uvarlong(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63)); }
 void wr_slice(struct bytes *b, struct slice s);   /* the bytes alone */
 void wr_string(struct bytes *b, struct slice s);  /* int16 length, -1 null; s.n <= 32767 */
 void wr_bytes(struct bytes *b, struct slice s);   /* int32 length, -1 null */
 void wr_compact(struct bytes *b, struct slice s); /* uvarint of length + 1, 0 null */
 
 /* Bytes that a varint takes. */
-static inline size_t size_uvarint(uint32_t v)
-{
-    return (size_t)(38 - __builtin_clz(v | 1)) / 7;
-}
-static inline size_t size_uvarlong(uint64_t v)
-{
-    return (size_t)(70 - __builtin_clzll(v | 1)) / 7;
-}
-static inline size_t size_varint(int32_t v)
-{
-    return size_uvarint(((uint32_t)v << 1) ^ (uint32_t)(v >> 31));
-}
-static inline size_t size_varlong(int64_t v)
-{
-    return size_uvarlong(((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
-}
+static inline size_t size_uvarint(uint32_t v) { return (size_t)(38 - __builtin_clz(v | 1)) / 7; }
+static inline size_t size_uvarlong(uint64_t v) { return (size_t)(70 - __builtin_clzll(v | 1)) / 7; }
+static inline size_t size_varint(int32_t v) { return size_uvarint(((uint32_t)v << 1) ^ (uint32_t)(v >> 31)); }
+static inline size_t size_varlong(int64_t v) { return size_uvarlong(((uint64_t)v << 1) ^ (uint64_t)(v >> 63)); }

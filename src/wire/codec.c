@@ -54,10 +54,7 @@ const struct wire_msg *wire_msg_by_name(const char *name)
     return NULL;
 }
 
-const struct wire_msg *wire_msg_at(int i)
-{
-    return i >= 0 && i < wire_by_name_n ? wire_by_name[i] : NULL;
-}
+const struct wire_msg *wire_msg_at(int i) { return i >= 0 && i < wire_by_name_n ? wire_by_name[i] : NULL; }
 
 int wire_request_header_version(int16_t api_key, int16_t version)
 {
@@ -77,10 +74,7 @@ int wire_response_header_version(int16_t api_key, int16_t version)
     return wire_is_flexible(m, version) ? 1 : 0;
 }
 
-void wire_init(const struct wire_msg *m, void *out)
-{
-    memcpy(out, m->dflt, m->size);
-}
+void wire_init(const struct wire_msg *m, void *out) { memcpy(out, m->dflt, m->size); }
 
 void *wire_fill(struct arena *a, const void *dflt, size_t size, int n)
 {

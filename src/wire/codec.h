@@ -62,18 +62,9 @@ extern const struct wire_msg *const wire_records_by_key[]; /* by kind, then key 
 extern const uint16_t wire_records_by_key_n;
 
 /* Members of a C struct, by offset. */
-static inline void *at(void *base, size_t off)
-{
-    return (char *)base + off;
-}
-static inline const void *at_const(const void *base, size_t off)
-{
-    return (const char *)base + off;
-}
-static inline int32_t count_at(const void *base, uint16_t off)
-{
-    return *(const int32_t *)at_const(base, off + sizeof(void *));
-}
+static inline void *at(void *base, size_t off) { return (char *)base + off; }
+static inline const void *at_const(const void *base, size_t off) { return (const char *)base + off; }
+static inline int32_t count_at(const void *base, uint16_t off) { return *(const int32_t *)at_const(base, off + sizeof(void *)); }
 
 /* C sizes of array elements by code; 0 for structs, whose shape has it. */
 extern const uint8_t wire_elem_size[];

@@ -26,10 +26,7 @@ static void enc_uvarint(struct enc *e, uint32_t v)
 }
 
 /* What a field may not be null is written empty. */
-static bool is_null(struct slice s, bool nullable)
-{
-    return nullable && !s.p;
-}
+static bool is_null(struct slice s, bool nullable) { return nullable && !s.p; }
 
 static void enc_slice(struct enc *e, struct slice s, size_t max, bool compact, bool nullable)
 {

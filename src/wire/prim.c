@@ -88,10 +88,7 @@ void wr_f64(struct bytes *b, double v)
     wr_u64(b, u);
 }
 
-void wr_uvarint(struct bytes *b, uint32_t v)
-{
-    wr_uvarlong(b, v);
-}
+void wr_uvarint(struct bytes *b, uint32_t v) { wr_uvarlong(b, v); }
 
 void wr_uvarlong(struct bytes *b, uint64_t v)
 {

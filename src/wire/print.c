@@ -3,10 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void put(struct bytes *out, const char *z)
-{
-    bytes_put(out, z, strlen(z));
-}
+static void put(struct bytes *out, const char *z) { bytes_put(out, z, strlen(z)); }
 
 static void print_base64(struct bytes *out, struct slice s)
 {

@@ -26,10 +26,7 @@ static int replay_file(const char *path)
     return 1;
 }
 
-static int visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
+static int visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
 
 static int replay(const char *path)
 {

@@ -29,10 +29,7 @@ static struct vector *vectors_add(struct vectors *vs, const char *name, int16_t 
     return v;
 }
 
-static int hex_digit(char c)
-{
-    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
-}
+static int hex_digit(char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; }
 
 static struct slice unhex(struct arena *a, const char *hex)
 {
@@ -101,7 +98,4 @@ bool vectors_load(struct vectors *vs, const char *path)
     return false;
 }
 
-void vectors_free(struct vectors *vs)
-{
-    arena_free(&vs->a);
-}
+void vectors_free(struct vectors *vs) { arena_free(&vs->a); }

@@ -25,10 +25,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct slice encoded(const struct env *e)
-{
-    return (struct slice){ (const char *)e->out.b.p, e->out.b.n };
-}
+static struct slice encoded(const struct env *e) { return (struct slice){ (const char *)e->out.b.p, e->out.b.n }; }
 
 static void assert_bytes(const struct env *e, const char *want, size_t n)
 {

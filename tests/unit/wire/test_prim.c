@@ -1,10 +1,7 @@
 #include <odradek/wire.h>
 #include <test.h>
 
-static struct slice text_of(const struct bytes *b)
-{
-    return (struct slice){ (const char *)b->p, b->n };
-}
+static struct slice text_of(const struct bytes *b) { return (struct slice){ (const char *)b->p, b->n }; }
 
 static const uint64_t edges[] = { 0,          1,          2,          63,         64,         127,       128,        129,
                                   16383,      16384,      2097151,    2097152,    268435455,  268435456, INT32_MAX,  1u << 31,
