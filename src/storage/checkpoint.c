@@ -74,6 +74,7 @@ int checkpoint_lines_next(struct checkpoint_lines *l, struct slice *fields, int 
     }
     int n = 0;
     size_t at = 0;
+    if (line.n && memchr(line.p, 0, line.n)) return line_bad(l, line, w);
     while (at < line.n) {
         size_t end = at;
         while (end < line.n && !is_space(line.p[end])) end++;

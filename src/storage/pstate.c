@@ -125,7 +125,7 @@ static void producer_epoch(struct producer *p, int16_t epoch)
 
 static int32_t kept_first_sequence(const struct kept *k)
 {
-    return sequence_add(k->last_sequence, (int32_t)-(uint32_t)k->offset_delta);
+    return sequence_add(k->last_sequence, (int32_t) - (uint32_t)k->offset_delta);
 }
 
 /* ---- transactions ---------------------------------------------------------------------------------------------------------------- */
@@ -221,7 +221,7 @@ void pstate_free(struct pstate *ps)
 
 /* ---- the facts of a batch -------------------------------------------------------------------------------------------------------- */
 
-/* The record of a control batch: key = version int16, type int16; value = version int16, coordinator epoch int32, …  */
+/* Only abort and commit markers matter; other control records change nothing. */
 static int marker_of(const void *p, size_t n, struct pstate_batch *out)
 {
     struct bytes scratch = { 0 };
@@ -230,18 +230,12 @@ static int marker_of(const void *p, size_t n, struct pstate_batch *out)
     int rc = record_iter_init(&it, p, n, &scratch, 0);
     if (rc == 0) rc = record_next(&it, &r);
     if (rc == 1) {
-        rc = 0;
-        int type = r.key.p && r.key.n >= 4 ? (int16_t)be16(r.key.p + 2) : -1;
-        if (r.key.p == NULL || r.key.n < 4) {
-            rc = E_CORRUPT_MESSAGE;
-        } else if (type == PSTATE_ABORT || type == PSTATE_COMMIT) {
-            if (r.value.p == NULL || r.value.n < 6) {
-                rc = E_CORRUPT_MESSAGE;
-            } else {
-                out->marker = (enum pstate_marker)type;
-                out->coordinator_epoch = (int32_t)be32(r.value.p + 2);
-                out->max_timestamp = r.timestamp;
-            }
+        int type = control_type_of(&r);
+        rc = MIN(type, 0);
+        if (type == PSTATE_ABORT || type == PSTATE_COMMIT) {
+            rc = control_coordinator_epoch(&r, &out->coordinator_epoch);
+            if (rc == 0) out->marker = (enum pstate_marker)type;
+            out->max_timestamp = r.timestamp;
         }
     }
     record_iter_end(&it);
