@@ -17,7 +17,7 @@ enum {
     SNAPPY_BLOCK = 32 * 1024,    /* what snappy-java cuts blocks at */
     SNAPPY_HEADER = 16,
     SNAPPY_RATIO = 32, /* no valid snappy block grows more (64 bytes from 3) */
-    LZ4_PIECE = 64 * 1024,
+    LZ4_BLOCK = 64 * 1024,
     GZIP_ROOM = 16 * 1024,
     GZIP_MEMBER_MIN = 18, /* header and trailer */
     ZSTD_WINDOW_LOG =
@@ -55,6 +55,8 @@ struct deflate_ctx {
         struct {
             LZ4F_cctx *ctx;
             LZ4F_preferences_t prefs;
+            uint8_t *block; /* gathered here: liblz4's own buffer would be allocated anew for every frame */
+            size_t n;
             bool begun;
         } lz4;
         ZSTD_CCtx *zstd;
@@ -94,7 +96,10 @@ static void deflate_free(struct deflate_ctx *c)
     switch (c->codec) {
     case CODEC_GZIP: deflateEnd(&c->gzip); break;
     case CODEC_SNAPPY: mem_free(c->snappy.block); break;
-    case CODEC_LZ4: LZ4F_freeCompressionContext(c->lz4.ctx); break;
+    case CODEC_LZ4:
+        LZ4F_freeCompressionContext(c->lz4.ctx);
+        mem_free(c->lz4.block);
+        break;
     case CODEC_ZSTD: ZSTD_freeCCtx(c->zstd); break;
     default: break;
     }
@@ -130,19 +135,13 @@ static void shelf_know(void)
     shelf.known = true;
 }
 
-void batch_trim(void)
-{
-    shelf_clear(&shelf);
-}
+void batch_trim(void) { shelf_clear(&shelf); }
 
 /* ---- names and levels ------------------------------------------------------------------------------------------------ */
 
 static const char *const names[CODEC_COUNT] = { "none", "gzip", "snappy", "lz4", "zstd" };
 
-const char *codec_name(enum codec c)
-{
-    return (unsigned)c < CODEC_COUNT ? names[c] : "unknown";
-}
+const char *codec_name(enum codec c) { return (unsigned)c < CODEC_COUNT ? names[c] : "unknown"; }
 
 int codec_of_name(struct slice name)
 {
@@ -154,7 +153,7 @@ int codec_of_name(struct slice name)
 static int level_within(enum codec c, int level)
 {
     switch (c) {
-    case CODEC_GZIP: return level == CODEC_LEVEL_DEFAULT || level < 1 ? Z_DEFAULT_COMPRESSION : MIN(level, 9);
+    case CODEC_GZIP: return level < 1 ? Z_DEFAULT_COMPRESSION : MIN(level, 9);
     /* Kafka's default 9 stands for lz4's fast mode; every other level is one of the high compressor, whose lowest in liblz4 is 3.
      */
     case CODEC_LZ4: return level == CODEC_LEVEL_DEFAULT || level == 9 ? 0 : MIN(MAX(level, 3), 12);
@@ -406,10 +405,13 @@ static struct deflate_ctx *deflate_take(enum codec c, int level)
     if (c == CODEC_GZIP) ok = deflateInit2(&x->gzip, level, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     if (c == CODEC_LZ4) ok = !LZ4F_isError(LZ4F_createCompressionContext(&x->lz4.ctx, LZ4F_VERSION));
     if (c == CODEC_ZSTD) ok = (x->zstd = ZSTD_createCCtx()) != NULL;
+    if (!ok) {
+        mem_free(x);
+        return NULL;
+    }
     if (c == CODEC_SNAPPY) x->snappy.block = mem_alloc(SNAPPY_BLOCK);
-    if (ok) return x;
-    mem_free(x);
-    return NULL;
+    if (c == CODEC_LZ4) x->lz4.block = mem_alloc(LZ4_BLOCK);
+    return x;
 }
 
 void deflater_open(struct deflater *f, enum codec codec, int level, struct bytes *out)
@@ -427,10 +429,12 @@ void deflater_open(struct deflater *f, enum codec codec, int level, struct bytes
         c->snappy.n = 0;
         c->snappy.begun = false;
     } else if (codec == CODEC_LZ4) {
+        c->lz4.n = 0;
         c->lz4.begun = false;
         c->lz4.prefs = (LZ4F_preferences_t){
             .frameInfo = { .blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent },
             .compressionLevel = level,
+            .autoFlush = 1,
         };
     } else if (codec == CODEC_ZSTD) {
         ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, level);
@@ -486,38 +490,50 @@ static void snappy_write(struct deflate_ctx *c, const uint8_t *p, size_t n)
     }
 }
 
-static int lz4_begin(struct deflate_ctx *c)
+/* Writes one block, and the frame's header before the first. */
+static int lz4_flush(struct deflate_ctx *c, const uint8_t *p, size_t n)
 {
-    if (c->lz4.begun) return 0;
-    size_t n = LZ4F_compressBegin(c->lz4.ctx, bytes_room(c->out, LZ4F_HEADER_SIZE_MAX), LZ4F_HEADER_SIZE_MAX, &c->lz4.prefs);
-    if (LZ4F_isError(n)) return E_NO_MEMORY;
-    c->out->n += n;
-    c->lz4.begun = true;
+    if (!c->lz4.begun) {
+        size_t head =
+            LZ4F_compressBegin(c->lz4.ctx, bytes_room(c->out, LZ4F_HEADER_SIZE_MAX), LZ4F_HEADER_SIZE_MAX, &c->lz4.prefs);
+        if (LZ4F_isError(head)) return E_NO_MEMORY;
+        c->out->n += head;
+        c->lz4.begun = true;
+    }
+    if (n == 0) return 0;
+    size_t room = LZ4F_compressBound(n, &c->lz4.prefs);
+    size_t put = LZ4F_compressUpdate(c->lz4.ctx, bytes_room(c->out, room), room, p, n, NULL);
+    if (LZ4F_isError(put)) return E_NO_MEMORY;
+    c->out->n += put;
     return 0;
 }
 
 static int lz4_write(struct deflate_ctx *c, const uint8_t *p, size_t n)
 {
-    int rc = lz4_begin(c);
-    while (n && rc == 0) {
-        size_t part = MIN(n, (size_t)LZ4_PIECE), room = LZ4F_compressBound(part, &c->lz4.prefs);
-        size_t out = LZ4F_compressUpdate(c->lz4.ctx, bytes_room(c->out, room), room, p, part, NULL);
-        if (LZ4F_isError(out)) return E_NO_MEMORY;
-        c->out->n += out;
+    while (n) {
+        bool whole = c->lz4.n == 0 && n >= LZ4_BLOCK; /* needs no gathering */
+        size_t part = MIN(n, LZ4_BLOCK - c->lz4.n);
+        if (!whole) memcpy(c->lz4.block + c->lz4.n, p, part);
+        c->lz4.n += part;
+        if (c->lz4.n == LZ4_BLOCK) {
+            int rc = lz4_flush(c, whole ? p : c->lz4.block, LZ4_BLOCK);
+            if (rc) return rc;
+            c->lz4.n = 0;
+        }
         p += part;
         n -= part;
     }
-    return rc;
+    return 0;
 }
 
 static int lz4_finish(struct deflate_ctx *c)
 {
-    int rc = lz4_begin(c);
+    int rc = lz4_flush(c, c->lz4.block, c->lz4.n);
     if (rc) return rc;
     size_t room = LZ4F_compressBound(0, &c->lz4.prefs);
-    size_t out = LZ4F_compressEnd(c->lz4.ctx, bytes_room(c->out, room), room, NULL);
-    if (LZ4F_isError(out)) return E_NO_MEMORY;
-    c->out->n += out;
+    size_t put = LZ4F_compressEnd(c->lz4.ctx, bytes_room(c->out, room), room, NULL);
+    if (LZ4F_isError(put)) return E_NO_MEMORY;
+    c->out->n += put;
     return 0;
 }
 

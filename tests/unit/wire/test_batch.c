@@ -4,10 +4,7 @@
 static const int64_t T = 1700000000000;
 static char zeros[200];
 
-static bool text_is(struct slice s, const char *z)
-{
-    return slice_eq(s, slice_of(z));
-}
+static bool text_is(struct slice s, const char *z) { return slice_eq(s, slice_of(z)); }
 static void assert_bytes(const struct bytes *got, struct bytes want)
 {
     assert_int_equal(got->n, want.n);
@@ -258,7 +255,7 @@ static void every_flipped_bit_behind_the_epoch_breaks_the_checksum(void **state)
         struct bytes b = golden(name[i]);
         struct batch_head h;
         assert_int_equal(batch_parse_head(b.p, b.n, &h), 0);
-        for (size_t bit = 8 * BATCH_AT_CRC; bit < 8 * (size_t)h.size; bit++) {
+        for (size_t bit = (size_t)8 * BATCH_AT_CRC; bit < 8 * (size_t)h.size; bit++) {
             b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
             assert_int_not_equal(batch_verify(b.p, (size_t)h.size), 0);
             b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -268,12 +265,17 @@ static void every_flipped_bit_behind_the_epoch_breaks_the_checksum(void **state)
     }
 }
 
+static int64_t old_time(int magic, int64_t fixed, int64_t i) /* of the i-th record of the old goldens */
+{
+    if (magic == 0) return NO_TIMESTAMP;
+    return fixed >= 0 ? fixed : i == 0 ? T : i == 1 ? T + 5 : T - 1000;
+}
+
 /* The three records of the v0_* and v1_* goldens, which begin at offset 500. */
 static void assert_old(const char *name, int magic, int64_t fixed)
 {
     struct bytes b = golden(name), scratch = { NULL };
-    const int64_t time[] = { T, T + 5, T - 1000 };
-    struct record r;
+    struct record r = { .offset = 0 };
     size_t at = 0;
     int seen = 0;
     while (at < b.n) { /* uncompressed: one entry per record; compressed: one wrapper */
@@ -285,7 +287,7 @@ static void assert_old(const char *name, int magic, int64_t fixed)
         assert_int_equal(it.head.count, -1);
         while ((rc = record_next(&it, &r)) == 1) {
             assert_int_equal(r.offset, 500 + seen);
-            assert_int_equal(r.timestamp, magic == 0 ? NO_TIMESTAMP : fixed >= 0 ? fixed : time[seen]);
+            assert_int_equal(r.timestamp, old_time(magic, fixed, seen));
             assert_true(seen == 0   ? text_is(r.key, "key-one") && text_is(r.value, "value-one")
                         : seen == 1 ? r.key.p == NULL && text_is(r.value, "no key")
                                     : text_is(r.key, "k2") && r.value.p == NULL);
@@ -312,7 +314,7 @@ static void assert_old(const char *name, int magic, int64_t fixed)
         assert_int_equal(record_iter_init(&it, up.p + at, up.n - at, NULL, 0), 0);
         assert_int_equal(it.head.magic, 2);
         while (record_next(&it, &r) == 1) {
-            assert_int_equal(r.timestamp, magic == 0 ? NO_TIMESTAMP : fixed >= 0 ? fixed : time[next - 500]);
+            assert_int_equal(r.timestamp, old_time(magic, fixed, next - 500));
             assert_int_equal(r.offset, next++);
         }
         record_iter_end(&it);

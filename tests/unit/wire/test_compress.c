@@ -239,7 +239,8 @@ static void streams_may_be_open_side_by_side(void **state)
         struct bytes z[4] = { { NULL } };
         char got[64];
         for (int i = 0; i < 4; i++) deflater_open(&d[i], (enum codec)c, CODEC_LEVEL_DEFAULT, &z[i]);
-        for (int i = 0; i < 4; i++) assert_int_equal(deflater_write(&d[i], &"aaaabbbbccccdddd"[4 * i], 4), 0);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(deflater_write(&d[i], i == 0 ? "aaaa" : i == 1 ? "bbbb" : i == 2 ? "cccc" : "dddd", 4), 0);
         deflater_close(&d[3]); /* not finished */
         for (int i = 0; i < 3; i++) assert_int_equal(deflater_write(&d[i], " and more", 9), 0);
         for (int i = 0; i < 3; i++) assert_int_equal(deflater_finish(&d[i]), 0);
