@@ -125,49 +125,25 @@ int batch_parse_head(const void *p, size_t n, struct batch_head *h);
  * E_BAD_CRC. */
 int batch_verify(const void *p, size_t n);
 
-static inline int64_t batch_last_offset(const struct batch_head *h)
-{
-    return h->base_offset + h->last_offset_delta;
-}
-static inline bool batch_is_control(const struct batch_head *h)
-{
-    return h->attributes & BATCH_CONTROL;
-}
-static inline bool batch_is_transactional(const struct batch_head *h)
-{
-    return h->attributes & BATCH_TRANSACTIONAL;
-}
-static inline bool batch_is_log_append_time(const struct batch_head *h)
-{
-    return h->attributes & BATCH_LOG_APPEND_TIME;
-}
-static inline bool batch_has_delete_horizon(const struct batch_head *h)
-{
-    return h->attributes & BATCH_DELETE_HORIZON;
-}
+static inline int64_t batch_last_offset(const struct batch_head *h) { return h->base_offset + h->last_offset_delta; }
+static inline bool batch_is_control(const struct batch_head *h) { return h->attributes & BATCH_CONTROL; }
+static inline bool batch_is_transactional(const struct batch_head *h) { return h->attributes & BATCH_TRANSACTIONAL; }
+static inline bool batch_is_log_append_time(const struct batch_head *h) { return h->attributes & BATCH_LOG_APPEND_TIME; }
+static inline bool batch_has_delete_horizon(const struct batch_head *h) { return h->attributes & BATCH_DELETE_HORIZON; }
 /* Sequence numbers go from INT32_MAX to 0. n may be negative. */
-static inline int32_t sequence_add(int32_t seq, int32_t n)
-{
-    return (int32_t)(((uint32_t)seq + (uint32_t)n) & INT32_MAX);
-}
+static inline int32_t sequence_add(int32_t seq, int32_t n) { return (int32_t)(((uint32_t)seq + (uint32_t)n) & INT32_MAX); }
 static inline int32_t batch_last_sequence(const struct batch_head *h) /* −1 when it has none */
 {
     return h->base_sequence < 0 ? NO_SEQUENCE : sequence_add(h->base_sequence, h->last_offset_delta);
 }
 
 /* Reads and patches of a v2 batch in place. Base offset and leader epoch are outside the CRC. */
-static inline int64_t batch_base_offset(const void *p)
-{
-    return (int64_t)be64((const char *)p + BATCH_AT_BASE_OFFSET);
-}
+static inline int64_t batch_base_offset(const void *p) { return (int64_t)be64((const char *)p + BATCH_AT_BASE_OFFSET); }
 static inline void batch_set_base_offset(void *p, int64_t offset)
 {
     put_be64((char *)p + BATCH_AT_BASE_OFFSET, (uint64_t)offset);
 }
-static inline int32_t batch_leader_epoch(const void *p)
-{
-    return (int32_t)be32((const char *)p + BATCH_AT_LEADER_EPOCH);
-}
+static inline int32_t batch_leader_epoch(const void *p) { return (int32_t)be32((const char *)p + BATCH_AT_LEADER_EPOCH); }
 static inline void batch_set_leader_epoch(void *p, int32_t epoch)
 {
     put_be32((char *)p + BATCH_AT_LEADER_EPOCH, (uint32_t)epoch);

@@ -18,10 +18,7 @@ static void put(struct batch_builder *b, const void *p, size_t n)
     else if (!b->err) b->err = deflater_write(&b->z, p, n);
 }
 
-static size_t field_size(struct slice s)
-{
-    return s.p ? varlong_size((int64_t)s.n) + s.n : 1;
-}
+static size_t field_size(struct slice s) { return s.p ? varlong_size((int64_t)s.n) + s.n : 1; }
 static void field_put(struct batch_builder *b, struct slice s)
 {
     uint8_t n[VARLONG_MAX];
@@ -84,10 +81,7 @@ void batch_append(struct batch_builder *b, int64_t timestamp, struct slice key, 
     }
 }
 
-size_t batch_bytes(const struct batch_builder *b)
-{
-    return b->out->n - b->start;
-}
+size_t batch_bytes(const struct batch_builder *b) { return b->out->n - b->start; }
 
 void batch_abandon(struct batch_builder *b)
 {

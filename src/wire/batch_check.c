@@ -37,14 +37,8 @@ static void note(struct walk *w, struct slice message)
 }
 
 /* Java's arithmetic wraps; so bounds of INT64_MAX mean "no bound" here as there. */
-static int64_t wrap_sub(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-static int64_t wrap_add(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a + (uint64_t)b);
-}
+static int64_t wrap_sub(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
+static int64_t wrap_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
 
 static bool time_ok(const struct batch_rules *u, int64_t ts)
 {
@@ -94,10 +88,7 @@ static inline bool judge(struct walk *w, int64_t ts_delta, int64_t offset_delta,
     return true;
 }
 
-static inline int64_t null_size(struct slice s)
-{
-    return s.p ? (int64_t)s.n : -1;
-}
+static inline int64_t null_size(struct slice s) { return s.p ? (int64_t)s.n : -1; }
 static inline bool judge_body(struct walk *w, const uint8_t *p, const uint8_t *end)
 {
     struct record r;

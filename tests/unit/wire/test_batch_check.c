@@ -66,10 +66,7 @@ static int check_n(struct env *e, size_t n)
     free(exact);
     return rc;
 }
-static int check(struct env *e)
-{
-    return check_n(e, e->b.n);
-}
+static int check(struct env *e) { return check_n(e, e->b.n); }
 
 static void a_good_batch_of_every_codec_is_accepted_and_described(void **state)
 {
