@@ -1,12 +1,6 @@
 /* The API table, from api_table.h. */
 #include "req.h"
 
-#define API(NAME, handler, lo, hi, f)    enum req_next handler##_start(struct req *rq);
-#define HIDDEN(NAME, handler, lo, hi, f) enum req_next handler##_start(struct req *rq);
-#include "api_table.h"
-#undef API
-#undef HIDDEN
-
 #define ROW(NAME, handler, lo, hi, f, hide)                                                                                              \
     { .key = API_##NAME, .min = (lo), .max = (hi), .shown_min = API_##NAME == API_PRODUCE ? 0 : (lo), .name = #NAME, .start = handler##_start, \
       .flags = (f), .hidden = (hide), .in = &msg_##handler##_request, .out = &msg_##handler##_response },

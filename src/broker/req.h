@@ -79,3 +79,10 @@ const struct image *req_image_new(struct req *rq); /* the newest now */
 void req_drop_frame(struct req *rq);
 /* A request of our own on this shard, with no client: `call` belongs to the caller. Its arena is freed at the end. */
 struct req *req_internal(struct shard *s, req_step *first, void *call, void (*cleanup)(struct req *rq));
+
+/* The first step of each API. */
+#define API(NAME, handler, lo, hi, f)    req_step handler##_start;
+#define HIDDEN(NAME, handler, lo, hi, f) req_step handler##_start;
+#include "api_table.h"
+#undef API
+#undef HIDDEN

@@ -1,0 +1,322 @@
+#include "rig.h"
+
+#include <odradek/batch.h>
+
+static struct metadata_response *metadata(struct peer *p, int16_t version, const char *topic, bool create)
+{
+    struct metadata_request in = dflt_metadata_request;
+    struct metadata_request_topic t = dflt_metadata_request_topic;
+    t.name = slice_of(topic);
+    in.topics = &t;
+    in.topics_n = 1;
+    in.allow_auto_topic_creation = create;
+    return peer_ask(p, API_METADATA, version, &in);
+}
+
+static struct fetch_request *fetch_of(struct rig *r, const char *topic, int partition, int64_t offset, int32_t wait_ms, int32_t min_bytes)
+{
+    struct fetch_request *in = arena_alloc(&r->arena, sizeof *in);
+    *in = dflt_fetch_request;
+    in->max_wait_ms = wait_ms;
+    in->min_bytes = min_bytes;
+    in->topics = wire_new(&r->arena, fetch_request_fetch_topic);
+    in->topics_n = 1;
+    in->topics->topic = slice_of(topic);
+    in->topics->partitions = wire_new(&r->arena, fetch_request_fetch_partition);
+    in->topics->partitions_n = 1;
+    in->topics->partitions->partition = partition;
+    in->topics->partitions->fetch_offset = offset;
+    in->topics->partitions->partition_max_bytes = 1 << 20;
+    return in;
+}
+
+static int records_in(struct rig *r, struct slice all, int64_t *first)
+{
+    struct bytes scratch = { 0 };
+    int n = 0;
+    *first = -1;
+    for (size_t at = 0; at < all.n;) {
+        struct record_iter it;
+        struct record rec;
+        int32_t size;
+        assert_ok(batch_size(all.p + at, all.n - at, &size));
+        if ((size_t)size > all.n - at) break;
+        assert_ok(batch_verify(all.p + at, (size_t)size));
+        assert_ok(record_iter_init(&it, all.p + at, (size_t)size, &scratch, 0));
+        while (record_next(&it, &rec) == 1) {
+            if (n++ == 0) *first = rec.offset;
+        }
+        record_iter_end(&it);
+        at += (size_t)size;
+    }
+    bytes_free(&scratch);
+    return n;
+}
+
+static void api_versions_lists_the_table_and_answers_an_unknown_version_in_v0_form(void **state)
+{
+    struct rig *r = rig_open(1, NULL);
+    struct peer *p = peer_open(r);
+    struct api_versions_request in = dflt_api_versions_request;
+    in.client_software_name = S("unit-test");
+    in.client_software_version = S("1.0");
+    struct api_versions_response *out = peer_ask(p, API_API_VERSIONS, 4, &in);
+    assert_int_equal(out->error_code, 0);
+    assert_true(out->api_keys_n > 25);
+    assert_true(out->finalized_features_epoch >= 0);
+    for (int i = 0; i < out->api_keys_n; i++) {
+        const struct wire_msg *m = wire_request(out->api_keys[i].api_key);
+        assert_true(out->api_keys[i].max_version <= m->max);
+        assert_true(out->api_keys[i].api_key != API_GET_TELEMETRY_SUBSCRIPTIONS);
+    }
+    static const uint8_t v99[] = { 0, 18, 0, 99, 0, 0, 0, 1, 0, 1, 'x', 0 };
+    p->correlation = 0;
+    p->asked[1].version = 0;
+    p->asked[1].key = API_API_VERSIONS;
+    p->correlation = 1;
+    peer_send_bytes(p, v99, sizeof v99);
+    out = peer_take(p, 1000000);
+    assert_non_null(out);
+    assert_int_equal(out->error_code, KAFKA_UNSUPPORTED_VERSION);
+    assert_int_equal(out->api_keys_n, 1);
+    assert_int_equal(out->api_keys[0].max_version, 4);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void metadata_creates_a_topic_and_answers_with_its_leader(void **state)
+{
+    struct rig *r = rig_open(2, "num.partitions=3");
+    struct peer *p = peer_open(r);
+    struct metadata_response *out = metadata(p, 12, "fresh", true);
+    assert_int_equal(out->topics[0].error_code, 0);
+    assert_int_equal(out->topics[0].partitions_n, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(out->topics[0].partitions[i].leader_id, out->brokers[0].node_id);
+    assert_false(uuid_is_zero(out->topics[0].topic_id));
+    assert_slice(out->brokers[0].host, "127.0.0.1");
+    assert_int_equal(out->brokers[0].port, 9092);
+    out = metadata(p, 12, "unwanted", false);
+    assert_int_equal(out->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    out = metadata(p, 12, "a/b", true);
+    assert_int_equal(out->topics[0].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
+    for (int16_t v = 0; v <= 13; v++) {
+        out = metadata(p, v, "fresh", true);
+        assert_int_equal(out->topics[0].partitions_n, 3);
+    }
+    peer_close(p);
+    rig_close(r);
+}
+
+static void what_was_produced_is_fetched_and_outlives_a_restart(void **state)
+{
+    struct rig *r = rig_open(3, NULL);
+    struct peer *p = peer_open(r);
+    static const char *const three[] = { "a", "b", "c" };
+    int64_t first;
+    peer_create_topic(p, "t", 1);
+    for (int16_t acks = -1; acks <= 1; acks += 2) {
+        struct produce_response *pr = peer_produce(p, acks, "t", 0, batch_of(r, three, 3));
+        assert_int_equal(pr->responses[0].partition_responses[0].error_code, 0);
+        assert_int_equal(pr->responses[0].partition_responses[0].base_offset, acks == -1 ? 0 : 3);
+    }
+    peer_settle(r);
+    struct fetch_response *f = peer_ask(p, API_FETCH, 12, fetch_of(r, "t", 0, 0, 500, 1));
+    assert_int_equal(f->responses[0].partitions[0].error_code, 0);
+    assert_int_equal(f->responses[0].partitions[0].high_watermark, 6);
+    assert_int_equal(records_in(r, f->responses[0].partitions[0].records.bytes, &first), 6);
+    assert_int_equal(first, 0);
+    peer_close(p);
+    rig_restart(r);
+    p = peer_open(r);
+    for (int16_t v = 4; v <= 12; v++) {
+        f = peer_ask(p, API_FETCH, v, fetch_of(r, "t", 0, 3, 500, 1));
+        assert_int_equal(records_in(r, f->responses[0].partitions[0].records.bytes, &first), 3);
+        assert_int_equal(first, 3);
+    }
+    f = peer_ask(p, API_FETCH, 12, fetch_of(r, "t", 0, 7, 500, 1));
+    assert_int_equal(f->responses[0].partitions[0].error_code, KAFKA_OFFSET_OUT_OF_RANGE);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void a_fetch_waits_for_min_bytes_and_is_answered_by_the_next_append_or_its_deadline(void **state)
+{
+    struct rig *r = rig_open(4, NULL);
+    struct peer *p = peer_open(r), *q = peer_open(r);
+    int64_t first;
+    peer_create_topic(p, "t", 1);
+    (void)peer_send(q, API_FETCH, 12, fetch_of(r, "t", 0, 0, 5000, 1));
+    assert_null(peer_take(q, 100 * 1000));
+    (void)peer_produce(p, -1, "t", 0, batch_one(r, "x"));
+    struct fetch_response *f = peer_take(q, 100 * 1000);
+    assert_non_null(f);
+    assert_int_equal(records_in(r, f->responses[0].partitions[0].records.bytes, &first), 1);
+    int64_t began = r->env->world->clock->mono_us(r->env->world->clock);
+    f = peer_ask(q, API_FETCH, 12, fetch_of(r, "t", 0, 1, 250, 1));
+    assert_int_equal(f->responses[0].partitions[0].records.bytes.n, 0);
+    assert_true(r->env->world->clock->mono_us(r->env->world->clock) - began >= 250 * 1000);
+    peer_close(p);
+    peer_close(q);
+    rig_close(r);
+}
+
+static void answers_leave_in_the_order_of_the_requests(void **state)
+{
+    struct rig *r = rig_open(5, NULL);
+    struct peer *p = peer_open(r);
+    peer_create_topic(p, "t", 2);
+    /* Five produces overlap; the metadata behind them waits for all, the produce behind it waits for the metadata. */
+    int32_t want = p->correlation + 1;
+    for (int i = 0; i < 5; i++) (void)peer_send_produce(p, -1, "t", i % 2, batch_one(r, "x"));
+    struct metadata_request m = dflt_metadata_request;
+    m.topics_n = -1;
+    (void)peer_send(p, API_METADATA, 9, &m);
+    (void)peer_send_produce(p, 1, "t", 0, batch_one(r, "y"));
+    sim_run(r->env->world, 1000 * 1000);
+    assert_int_equal(p->answers, want - 1 + 7);
+    for (struct answer *a = p->first; a; a = a->next) assert_int_equal(a->correlation, want++);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused(void **state)
+{
+    struct rig *r = rig_open(6, NULL);
+    struct peer *p = peer_open(r);
+    struct init_producer_id_request in = dflt_init_producer_id_request;
+    in.transactional_id = (struct slice){ 0 };
+    struct init_producer_id_response *id = peer_ask(p, API_INIT_PRODUCER_ID, 4, &in);
+    assert_int_equal(id->error_code, 0);
+    int64_t pid = id->producer_id;
+    peer_create_topic(p, "t", 1);
+    for (int restart = 0; restart < 2; restart++) {
+        for (int i = 0; i < 5; i++) {
+            struct produce_response *pr = peer_produce(p, -1, "t", 0, batch_idempotent(r, "x", pid, 0, i));
+            assert_int_equal(pr->responses[0].partition_responses[0].error_code, 0);
+            assert_int_equal(pr->responses[0].partition_responses[0].base_offset, i);
+        }
+        struct produce_response *pr = peer_produce(p, -1, "t", 0, batch_idempotent(r, "x", pid, 0, 7));
+        assert_int_equal(pr->responses[0].partition_responses[0].error_code, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        peer_close(p);
+        rig_restart(r);
+        p = peer_open(r);
+    }
+    struct produce_response *pr = peer_produce(p, -1, "t", 0, batch_idempotent(r, "x", pid, 2, 0));
+    assert_int_equal(pr->responses[0].partition_responses[0].base_offset, 5);
+    pr = peer_produce(p, -1, "t", 0, batch_idempotent(r, "x", pid, 1, 0));
+    assert_int_equal(pr->responses[0].partition_responses[0].error_code, KAFKA_INVALID_PRODUCER_EPOCH);
+    struct init_producer_id_response *next = peer_ask(p, API_INIT_PRODUCER_ID, 4, &in);
+    assert_true(next->producer_id > pid);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void incremental_sessions_tell_only_what_is_new(void **state)
+{
+    struct rig *r = rig_open(7, NULL);
+    struct peer *p = peer_open(r);
+    peer_create_topic(p, "t", 1);
+    (void)peer_produce(p, -1, "t", 0, batch_one(r, "x"));
+    struct fetch_request *in = fetch_of(r, "t", 0, 1, 0, 1);
+    in->session_epoch = 0;
+    struct fetch_response *f = peer_ask(p, API_FETCH, 12, in);
+    assert_int_equal(f->responses_n, 1);
+    assert_true(f->session_id > 0);
+    struct fetch_request again = dflt_fetch_request;
+    again.session_id = f->session_id;
+    again.session_epoch = 1;
+    again.min_bytes = 1;
+    f = peer_ask(p, API_FETCH, 12, &again);
+    assert_int_equal(f->error_code, 0);
+    assert_int_equal(f->responses_n, 0);
+    (void)peer_produce(p, -1, "t", 0, batch_one(r, "y"));
+    again.session_epoch = 2;
+    again.max_wait_ms = 100;
+    f = peer_ask(p, API_FETCH, 12, &again);
+    assert_int_equal(f->responses_n, 1);
+    f = peer_ask(p, API_FETCH, 12, &again);
+    assert_int_equal(f->error_code, KAFKA_INVALID_FETCH_SESSION_EPOCH);
+    again.session_id++;
+    f = peer_ask(p, API_FETCH, 12, &again);
+    assert_int_equal(f->error_code, KAFKA_FETCH_SESSION_ID_NOT_FOUND);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void bad_frames_close_their_connection_and_nothing_else(void **state)
+{
+    struct rig *r = rig_open(8, NULL);
+    struct peer *good = peer_open(r);
+    static const uint8_t frames[][16] = {
+        { 0 },                                             /* shorter than a header */
+        { 0, 200, 0, 0, 0, 0, 0, 1, 0xff, 0xff },          /* unknown API */
+        { 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff },           /* unknown version */
+        { 0, 0, 0, 2, 0, 0, 0, 1, 0xff, 0xff },            /* Produce v2 is shown but refused */
+        { 0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 'x' },       /* client id runs past the end */
+        { 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff }, /* 2³¹-1 topics */
+    };
+    static const size_t sizes[] = { 3, 10, 10, 10, 11, 14 };
+    for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+        struct peer *p = peer_open(r);
+        peer_send_bytes(p, frames[i], sizes[i]);
+        peer_settle(r);
+        assert_true(p->closed);
+        assert_int_equal(p->answers, 0);
+        peer_close(p);
+    }
+    assert_int_equal(metadata(good, 9, "still", true)->topics[0].error_code, 0);
+    peer_close(good);
+    rig_close(r);
+}
+
+static void a_client_may_go_while_its_requests_wait(void **state)
+{
+    struct rig *r = rig_open(9, NULL);
+    struct peer *p = peer_open(r), *q = peer_open(r);
+    peer_create_topic(q, "t", 1);
+    for (int i = 0; i < 3; i++) (void)peer_send(p, API_FETCH, 12, fetch_of(r, "t", 0, 0, 3000, 1));
+    peer_settle(r);
+    peer_close(p);
+    assert_int_equal(peer_produce(q, -1, "t", 0, batch_one(r, "x"))->responses[0].partition_responses[0].error_code, 0);
+    sim_run(r->env->world, 5 * 1000 * 1000);
+    peer_close(q);
+    rig_close(r);
+}
+
+static void draining_answers_parked_fetches_at_once(void **state)
+{
+    struct rig *r = rig_open(10, NULL);
+    struct peer *p = peer_open(r);
+    peer_create_topic(p, "t", 1);
+    (void)peer_send(p, API_FETCH, 12, fetch_of(r, "t", 0, 0, 600 * 1000, 1));
+    peer_settle(r);
+    int before = p->answers;
+    int64_t began = r->env->world->clock->mono_us(r->env->world->clock);
+    rig_restart(r);
+    assert_int_equal(p->answers, before + 1);
+    assert_true(r->env->world->clock->mono_us(r->env->world->clock) - began < 60 * 1000 * 1000);
+    for (struct answer *a = p->first, *next; a; a = next) {
+        next = a->next;
+        bytes_free(&a->body);
+        mem_free(a);
+    }
+    mem_free(p);
+    rig_close(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(api_versions_lists_the_table_and_answers_an_unknown_version_in_v0_form),
+        cmocka_unit_test(metadata_creates_a_topic_and_answers_with_its_leader),
+        cmocka_unit_test(what_was_produced_is_fetched_and_outlives_a_restart),
+        cmocka_unit_test(a_fetch_waits_for_min_bytes_and_is_answered_by_the_next_append_or_its_deadline),
+        cmocka_unit_test(answers_leave_in_the_order_of_the_requests),
+        cmocka_unit_test(an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused),
+        cmocka_unit_test(incremental_sessions_tell_only_what_is_new),
+        cmocka_unit_test(bad_frames_close_their_connection_and_nothing_else),
+        cmocka_unit_test(a_client_may_go_while_its_requests_wait),
+        cmocka_unit_test(draining_answers_parked_fetches_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
