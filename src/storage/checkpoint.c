@@ -1,6 +1,7 @@
 /* Offset checkpoints: a line reader shared with the epochs, a table sorted for lookup, an atomic writer.
  *
- * As in Kafka a file is taken whole or not at all: one bad line, or another number of lines than announced, and nothing of it counts. */
+ * As in Kafka a file is taken whole or not at all: one bad line, or another number of lines than announced, and nothing of it
+ * counts. */
 #include "checkpoint.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 enum { CHECKPOINT_VERSION = 0 };
 #define CHECKPOINT_BYTES_MAX ((size_t)1 << 30)
 
-/* ---- lines and fields -------------------------------------------------------------------------------------------------------------- */
+/* ---- lines and fields ------------------------------------------------------------------------------------------------ */
 
 int checkpoint_int(struct slice s, int64_t min, int64_t max, int64_t *out)
 {
@@ -59,10 +60,7 @@ int checkpoint_lines_begin(struct checkpoint_lines *l, struct slice text, struct
     return 0;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 int checkpoint_lines_next(struct checkpoint_lines *l, struct slice *fields, int want, struct why *w)
 {
@@ -85,7 +83,7 @@ int checkpoint_lines_next(struct checkpoint_lines *l, struct slice *fields, int 
     return n == want ? 1 : line_bad(l, line, w);
 }
 
-/* ---- offsets ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- offsets --------------------------------------------------------------------------------------------------------- */
 
 static int entry_cmp(const struct checkpoint_entry *x, struct slice topic, int32_t partition)
 {
@@ -113,7 +111,7 @@ int checkpoint_parse(struct slice text, struct arena *a, struct checkpoint_entry
     if (rc < 0) return rc;
 
     text = arena_copy(a, text);
-    if (l.count >= 0) rc = checkpoint_lines_begin(&l, text, w);
+    (void)checkpoint_lines_begin(&l, text, w); /* again, on the copy */
     /* The shortest line has 6 bytes, so that an announced count asks for no more memory than the file justifies. */
     size_t room = l.count < 0 ? 0 : MIN((size_t)l.count, text.n / 6 + 1);
     struct checkpoint_entry *v = arena_array(a, struct checkpoint_entry, MAX(room, 1));

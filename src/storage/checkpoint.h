@@ -1,12 +1,13 @@
-/* checkpoint: the offset checkpoint files in the root of a log directory, and the text form they share with leader-epoch-checkpoint.
+/* checkpoint: the offset checkpoint files in the root of a log directory, and the text form they share with
+ * leader-epoch-checkpoint.
  *
  *   recovery-point-offset-checkpoint   below it the segments are synced (J9)
  *   log-start-offset-checkpoint        log start offset, where it is not the first segment's base
  *   replication-offset-checkpoint      high watermark (≤ durable)
  *   cleaner-offset-checkpoint          first offset the cleaner has not looked at
  *
- * Text: "0" (version), the number of entries, then "topic partition offset" lines. A damaged file is as good as none: it costs time, never
- * data, and never a start. Threads: any; blocks. */
+ * Text: "0" (version), the number of entries, then "topic partition offset" lines. A damaged file is as good as none: it costs
+ * time, never data, and never a start. Threads: any; blocks. */
 #pragma once
 #include <odradek/base.h>
 
@@ -21,8 +22,9 @@ struct checkpoint_entry {
     int64_t offset;
 };
 
-/* Reads <dir>/<name>. Entries are sorted by topic and partition, unique (the last line wins), and live in the arena.
- * 0 (a missing or empty file has no entries); E_CORRUPT with the reason, or an I/O error: no entries either, so a caller may just log it. */
+/* Reads <dir>/<name>. Entries are sorted by topic and partition, unique (the last line wins), and live in the arena. 0 (a
+ * missing or empty file has no entries); E_CORRUPT with the reason, or an I/O error: no entries either, so a caller may just
+ * log it. */
 int checkpoint_read(struct fs *fs, const char *dir, const char *name, struct arena *a, struct checkpoint_entry **entries, int *n,
                     struct why *why);
 int checkpoint_parse(struct slice text, struct arena *a, struct checkpoint_entry **entries, int *n, struct why *why);

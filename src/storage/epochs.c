@@ -49,10 +49,7 @@ bool epochs_truncate_start(struct epochs *e, int64_t start)
     return changed;
 }
 
-int32_t epochs_latest(const struct epochs *e)
-{
-    return e->n ? e->v[e->n - 1].epoch : -1;
-}
+int32_t epochs_latest(const struct epochs *e) { return e->n ? e->v[e->n - 1].epoch : -1; }
 
 /* The last entry that begins at or below the offset. */
 int32_t epochs_at(const struct epochs *e, int64_t offset)

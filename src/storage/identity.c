@@ -1,6 +1,8 @@
-/* meta.properties and .lock: reading what Kafka's Properties.store wrote or a person edited, agreeing on one identity, writing it back.
+/* meta.properties and .lock: reading what Kafka's Properties.store wrote or a person edited, agreeing on one identity, writing
+ * it back.
  *
- * The file is a Java properties file: comments, escapes and continued lines are understood. Keys that are not ours are ignored, as in Kafka. */
+ * The file is a Java properties file: comments, escapes and continued lines are understood. Keys that are not ours are
+ * ignored, as in Kafka. */
 #include "identity.h"
 
 #include "checkpoint.h"
@@ -13,22 +15,16 @@
 #define IDENTITY_BYTES_MAX ((size_t)1 << 20)
 enum { NODE_ID_DEFAULT = 1, DIRECTORY_IDS_RESERVED = 100 };
 
-/* ---- a Java properties file ----------------------------------------------------------------------------------------------------------- */
+/* ---- a Java properties file ------------------------------------------------------------------------------------------ */
 
 struct props {
     const char *at, *end;
     struct bytes key, value;
 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\f';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
 
-static bool is_eol(char c)
-{
-    return c == '\n' || c == '\r';
-}
+static bool is_eol(char c) { return c == '\n' || c == '\r'; }
 
 static void skip_eol(struct props *p)
 {
@@ -106,7 +102,7 @@ static bool props_next(struct props *p)
     return true;
 }
 
-/* ---- reading and writing --------------------------------------------------------------------------------------------------------------- */
+/* ---- reading and writing --------------------------------------------------------------------------------------------- */
 
 static bool cluster_id_fits(struct slice s)
 {
@@ -213,12 +209,9 @@ int identity_write(struct fs *fs, const char *dir, const struct identity *id, in
     return err_of_errno(rc);
 }
 
-/* ---- agreement --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- agreement ------------------------------------------------------------------------------------------------------- */
 
-static bool directory_id_reserved(struct uuid id)
-{
-    return be64(id.b) == 0 && be64(id.b + 8) < DIRECTORY_IDS_RESERVED;
-}
+static bool directory_id_reserved(struct uuid id) { return be64(id.b) == 0 && be64(id.b + 8) < DIRECTORY_IDS_RESERVED; }
 
 /* What all agree on so far, and who said it first. */
 struct agreed {
@@ -296,7 +289,7 @@ int identity_resolve(struct identity_dir *dirs, int n, struct slice cluster_id, 
     return 0;
 }
 
-/* ---- the lock ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the lock -------------------------------------------------------------------------------------------------------- */
 
 int identity_lock(struct fs *fs, const char *dir, struct why *w)
 {

@@ -1,7 +1,8 @@
 /* identity: who a log directory belongs to: `meta.properties` and `.lock`.
  *
- * meta.properties, version 1 (KRaft): version, cluster.id, node.id, directory.id. Version 0 (ZooKeeper era): broker.id for node.id; cluster.id
- * may be missing. Version 0 files are read and become version 1 when the directory is opened. Threads: start-up only. */
+ * meta.properties, version 1 (KRaft): version, cluster.id, node.id, directory.id. Version 0 (ZooKeeper era): broker.id for
+ * node.id; cluster.id may be missing. Version 0 files are read and become version 1 when the directory is opened. Threads:
+ * start-up only. */
 #pragma once
 #include <odradek/base.h>
 
@@ -19,9 +20,12 @@ int identity_read(struct fs *fs, const char *dir, struct identity *out, struct w
 int identity_write(struct fs *fs, const char *dir, const struct identity *id, int64_t wall_ms); /* atomic, durable */
 
 /* Agreement over all log directories and the config.
- *   cluster id: cluster_id (config, CLUSTER_ID) or the directories' or a new one; node id: node_id (config) or the directories' or 1.
- *   E_INVALID with a text that names the directory when two contradict each other or the config, or two directories share a directory.id.
- * On success every dirs[i].id is whole and version 1; `changed` tells which files have to be written (new, version 0, or without directory.id). */
+ *   cluster id: cluster_id (config, CLUSTER_ID) or the directories' or a new one; node id: node_id (config) or the
+ *     directories' or 1.
+ *   E_INVALID with a text that names the directory when two contradict each other or the config, or two directories
+ *             share a directory.id.
+ * On success every dirs[i].id is whole and version 1; `changed` tells which files have to be written (new, version 0, or
+ * without directory.id). */
 struct identity_dir {
     const char *path;   /* in */
     bool present;       /* in: id was read from the directory */

@@ -1,5 +1,5 @@
-/* The clean-shutdown marker. Written as a whole by rename, so that a crash while writing leaves none; Kafka reads content it does not
- * understand as "epoch unknown", and so do we. */
+/* The clean-shutdown marker. Written as a whole by rename, so that a crash while writing leaves none; Kafka reads content it
+ * does not understand as "epoch unknown", and so do we. */
 #include "marker.h"
 
 #include <errno.h>

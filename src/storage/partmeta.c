@@ -11,12 +11,9 @@
 #define PARTMETA_BYTES_MAX ((size_t)64 << 10)
 enum { UNIQUE_LEN = 32, FILE_NAME_MAX = 255 };
 
-/* ---- partition.metadata -------------------------------------------------------------------------------------------------------------- */
+/* ---- partition.metadata ---------------------------------------------------------------------------------------------- */
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* The value of one "name: value" line, taken off *text. The name is not looked at, as in Kafka. */
 static int take_value(struct slice *text, struct slice *value)
@@ -83,7 +80,7 @@ int partmeta_write(struct fs *fs, const char *dir, struct uuid topic_id)
     return err_of_errno(rc);
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------------------- */
 
 static const char *const suffixes[] = {
     [PARTNAME_LIVE] = "", [PARTNAME_DELETE] = "-delete", [PARTNAME_STRAY] = "-stray", [PARTNAME_FUTURE] = "-future"
@@ -99,10 +96,7 @@ static bool topic_chars(struct slice s)
     return s.n > 0 && s.n <= TOPIC_NAME_MAX;
 }
 
-bool topic_name_valid(struct slice topic)
-{
-    return topic_chars(topic) && !slice_eq(topic, S(".")) && !slice_eq(topic, S(".."));
-}
+bool topic_name_valid(struct slice topic) { return topic_chars(topic) && !slice_eq(topic, S(".")) && !slice_eq(topic, S("..")); }
 
 static ssize_t last_index(struct slice s, char c)
 {
@@ -151,7 +145,7 @@ void partname_format_kind(char out[PARTNAME_MAX], struct slice topic, int32_t pa
 {
     char hex[UNIQUE_LEN + 1], tail[80];
     assert(kind != PARTNAME_LIVE);
-    for (int i = 0; i < 16; i++) snprintf(hex + 2 * i, 3, "%02x", id.b[i]);
+    for (size_t i = 0; i < 16; i++) snprintf(hex + 2 * i, 3, "%02x", id.b[i]);
     int n = snprintf(tail, sizeof(tail), "-%d.%s%s", partition, hex, suffixes[kind]);
     topic.n = MIN(topic.n, (size_t)(FILE_NAME_MAX - n));
     snprintf(out, PARTNAME_MAX, S_FMT "%s", S_ARG(topic), tail);

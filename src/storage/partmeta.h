@@ -1,9 +1,10 @@
-/* partmeta: names of partition directories, and `partition.metadata` with the topic id (K6). Threads: any; blocks where it takes a fs. */
+/* partmeta: names of partition directories, and `partition.metadata` with the topic id (K6). Threads: any; blocks where it
+ * takes a fs. */
 #pragma once
 #include <odradek/base.h>
 
-/* partition.metadata: "version: 0\ntopic_id: <22 characters>" without a newline at the end, as Kafka writes it.
- * read: 0; E_NOT_FOUND (ZooKeeper era; or a creation cut short); E_CORRUPT with the reason (no file Kafka would take either); E_IO. */
+/* partition.metadata: "version: 0\ntopic_id: <22 characters>" without a newline at the end, as Kafka writes it. read: 0;
+ * E_NOT_FOUND (ZooKeeper era; or a creation cut short); E_CORRUPT with the reason (no file Kafka would take either); E_IO. */
 int partmeta_read(struct fs *fs, const char *dir, struct uuid *topic_id, struct why *why);
 int partmeta_parse(struct slice text, struct uuid *topic_id, struct why *why);
 int partmeta_write(struct fs *fs, const char *dir,
@@ -22,6 +23,6 @@ bool topic_name_valid(struct slice topic);                   /* 1–249 of [a-zA
 
 /* 0; E_INVALID: longer than a file name may be (a topic of 249 characters has room for partitions below 100,000). */
 int partname_format(char out[PARTNAME_MAX], struct slice topic, int32_t partition);
-/* kind ≠ LIVE; the unique part is id in hex. DELETE and STRAY cut the topic so that the whole has at most 255 bytes, as Kafka does; FUTURE of a topic
- * too long for it does the same (Kafka would fail). */
+/* kind ≠ LIVE; the unique part is id in hex. DELETE and STRAY cut the topic so that the whole has at most 255 bytes, as Kafka
+ * does; FUTURE of a topic too long for it does the same (Kafka would fail). */
 void partname_format_kind(char out[PARTNAME_MAX], struct slice topic, int32_t partition, enum partname_kind kind, struct uuid id);

@@ -1,8 +1,9 @@
 /* Producer state: a hash map of producers, two lists of transactions, and an undo log for the batches of one write.
  *
- * A producer's last batches are a ring of 1 (enough for the many that write once and go) or PSTATE_BATCHES places. A change of epoch empties
- * the ring by setting its count, so one apply overwrites at most one place: an undo record is the entry's head and that place. Open
- * transactions are a list in offset order (they begin at the end of the log); ended ones a queue in the order of their markers.
+ * A producer's last batches are a ring of 1 (enough for the many that write once and go) or PSTATE_BATCHES places. A change of
+ * epoch empties the ring by setting its count, so one apply overwrites at most one place: an undo record is the entry's head
+ * and that place. Open transactions are a list in offset order (they begin at the end of the log); ended ones a queue in the
+ * order of their markers.
  *
  * Reading a log again, everything is believed, even an older epoch: it was checked when it was written. */
 #include "pstate.h"
@@ -19,7 +20,7 @@ struct kept { /* one of the last batches */
 };
 
 struct pstate_txn {
-    struct list link; /* in ongoing, unreplicated, or (next only) spare */
+    struct list link; /* in ongoing, unreplicated or spare */
     int64_t producer_id;
     int64_t first, last; /* offsets; last, the marker's, once it ended */
 };
@@ -52,7 +53,7 @@ struct undo {
 enum { SPARES_MAX = 16, SNAPSHOT_VERSION = 1, SNAPSHOT_HEAD = 10, SNAPSHOT_CRC_FROM = 6, NO_PLACE = UINT8_MAX };
 #define SNAPSHOT_BYTES_MAX ((size_t)1 << 30)
 
-/* ---- producers ------------------------------------------------------------------------------------------------------------------- */
+/* ---- producers ------------------------------------------------------------------------------------------------------- */
 
 static bool producer_eq(const struct map_node *n, const void *key)
 {
@@ -128,22 +129,15 @@ static int32_t kept_first_sequence(const struct kept *k)
     return sequence_add(k->last_sequence, (int32_t) - (uint32_t)k->offset_delta);
 }
 
-/* ---- transactions ---------------------------------------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------------------------------- */
 
-static struct pstate_txn *txn_of(struct list *n)
-{
-    return container_of(n, struct pstate_txn, link);
-}
+static struct pstate_txn *txn_of(struct list *n) { return container_of(n, struct pstate_txn, link); }
 
 static struct pstate_txn *txn_new(struct pstate *ps, int64_t producer_id, int64_t first)
 {
-    struct pstate_txn *t = ps->spare;
-    if (t) {
-        ps->spare = t->link.next ? txn_of(t->link.next) : NULL;
-        ps->spares--;
-    } else {
-        t = mem_alloc(sizeof(*t));
-    }
+    struct list *n = list_pop(&ps->spare);
+    struct pstate_txn *t = n ? txn_of(n) : mem_alloc(sizeof(*t));
+    ps->spares -= n != NULL;
     *t = (struct pstate_txn){ .producer_id = producer_id, .first = first, .last = -1 };
     list_init(&t->link);
     return t;
@@ -155,8 +149,7 @@ static void txn_free(struct pstate *ps, struct pstate_txn *t)
         mem_free(t);
         return;
     }
-    t->link.next = ps->spare ? &ps->spare->link : NULL;
-    ps->spare = t;
+    list_push(&ps->spare, &t->link);
     ps->spares++;
 }
 
@@ -182,13 +175,14 @@ static void txns_clear(struct pstate *ps)
     ps->unreplicated_min = INT64_MAX;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------------------ */
 
 void pstate_init(struct pstate *ps, int64_t log_start)
 {
     *ps = (struct pstate){ .unreplicated_min = INT64_MAX, .end = log_start, .snap = log_start };
     list_init(&ps->ongoing);
     list_init(&ps->unreplicated);
+    list_init(&ps->spare);
 }
 
 static void producers_clear(struct pstate *ps)
@@ -211,15 +205,12 @@ void pstate_free(struct pstate *ps)
 {
     producers_clear(ps);
     txns_clear(ps);
-    while (ps->spare) {
-        struct pstate_txn *t = ps->spare;
-        ps->spare = t->link.next ? txn_of(t->link.next) : NULL;
-        mem_free(t);
-    }
+    struct list *n;
+    while ((n = list_pop(&ps->spare))) mem_free(txn_of(n));
     pstate_init(ps, ps->end);
 }
 
-/* ---- the facts of a batch -------------------------------------------------------------------------------------------------------- */
+/* ---- the facts of a batch -------------------------------------------------------------------------------------------- */
 
 /* Only abort and commit markers matter; other control records change nothing. */
 static int marker_of(const void *p, size_t n, struct pstate_batch *out)
@@ -228,8 +219,7 @@ static int marker_of(const void *p, size_t n, struct pstate_batch *out)
     struct record_iter it;
     struct record r;
     int rc = record_iter_init(&it, p, n, &scratch, 0);
-    if (rc == 0) rc = record_next(&it, &r);
-    if (rc == 1) {
+    if (rc == 0 && (rc = record_next(&it, &r)) == 1) {
         int type = control_type_of(&r);
         rc = MIN(type, 0);
         if (type == PSTATE_ABORT || type == PSTATE_COMMIT) {
@@ -262,7 +252,7 @@ int pstate_batch_of(const void *p, size_t n, struct pstate_batch *out)
     return marker_of(p, n, out);
 }
 
-/* ---- checking -------------------------------------------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------------------------------- */
 
 static bool find_duplicate(const struct producer *p, const struct pstate_batch *b, struct pstate_dup *dup)
 {
@@ -310,7 +300,7 @@ int pstate_check(const struct pstate *ps, const struct pstate_batch *b, bool cli
     return p && p->f.txn && !b->transactional ? E_INVALID_TXN_STATE : 0;
 }
 
-/* ---- applying, and taking back --------------------------------------------------------------------------------------------------- */
+/* ---- applying, and taking back --------------------------------------------------------------------------------------- */
 
 static void apply_data(struct pstate *ps, struct producer *p, const struct pstate_batch *b, struct undo *u)
 {
@@ -402,10 +392,7 @@ static void undo_one(struct pstate *ps, const struct undo *u)
     if (u->place != NO_PLACE) p->batch[u->place] = u->kept;
 }
 
-size_t pstate_run_mark(const struct pstate_run *run)
-{
-    return run->log.n;
-}
+size_t pstate_run_mark(const struct pstate_run *run) { return run->log.n; }
 
 void pstate_run_undo(struct pstate *ps, struct pstate_run *run, size_t mark)
 {
@@ -418,22 +405,13 @@ void pstate_run_undo(struct pstate *ps, struct pstate_run *run, size_t mark)
     }
 }
 
-void pstate_run_keep(struct pstate_run *run)
-{
-    run->log.n = 0;
-}
+void pstate_run_keep(struct pstate_run *run) { run->log.n = 0; }
 
-void pstate_run_free(struct pstate_run *run)
-{
-    bytes_free(&run->log);
-}
+void pstate_run_free(struct pstate_run *run) { bytes_free(&run->log); }
 
-/* ---- offsets --------------------------------------------------------------------------------------------------------------------- */
+/* ---- offsets --------------------------------------------------------------------------------------------------------- */
 
-void pstate_set_end(struct pstate *ps, int64_t end)
-{
-    ps->end = end;
-}
+void pstate_set_end(struct pstate *ps, int64_t end) { ps->end = end; }
 
 int64_t pstate_first_undecided(const struct pstate *ps)
 {
@@ -478,12 +456,9 @@ void pstate_expire(struct pstate *ps, int64_t now_ms, int64_t expiration_ms)
     if (ps->producers.n == 0) map_free(&ps->producers);
 }
 
-/* ---- looking --------------------------------------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------------------------------- */
 
-size_t pstate_count(const struct pstate *ps)
-{
-    return ps->producers.n;
-}
+size_t pstate_count(const struct pstate *ps) { return ps->producers.n; }
 
 int64_t pstate_max_producer_id(const struct pstate *ps)
 {
@@ -533,7 +508,7 @@ int pstate_list(const struct pstate *ps, struct arena *a, struct pstate_view **o
     return n;
 }
 
-/* ---- snapshots ------------------------------------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------------------------------- */
 
 void pstate_encode(const struct pstate *ps, struct bytes *out)
 {
@@ -642,7 +617,7 @@ int64_t pstate_file_max_id(struct slice file)
     return max;
 }
 
-/* ---- snapshot files -------------------------------------------------------------------------------------------------------------- */
+/* ---- snapshot files -------------------------------------------------------------------------------------------------- */
 
 static const char *snapshot_path(struct arena *a, const char *dir, int64_t offset)
 {
@@ -687,10 +662,7 @@ int pstate_snapshot_write(struct fs *fs, const char *dir, int64_t offset, struct
     return err_of_errno(rc);
 }
 
-void pstate_snapshot_written(struct pstate *ps, int64_t offset)
-{
-    ps->snap = MAX(ps->snap, offset);
-}
+void pstate_snapshot_written(struct pstate *ps, int64_t offset) { ps->snap = MAX(ps->snap, offset); }
 
 int pstate_snapshot(struct pstate *ps, struct fs *fs, const char *dir)
 {

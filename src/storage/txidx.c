@@ -1,5 +1,5 @@
-/* The transaction index: entries in the order of their markers, so reading begins at a binary search and ends at the first entry whose last
- * stable offset lies at or above what is wanted: whatever was aborted later began at or above that offset. */
+/* The transaction index: entries in the order of their markers, so reading begins at a binary search and ends at the first
+ * entry whose last stable offset lies at or above what is wanted: whatever was aborted later began at or above that offset. */
 #include "txidx.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static int file_read(struct file *f, int64_t at, int n, struct txidx_entry *out)
     if (got < 0) return err_of_errno((int)got);
     n = (int)(got / TXIDX_ENTRY_SIZE);
     for (int i = 0; i < n; i++) {
-        int rc = txidx_decode(buf + i * TXIDX_ENTRY_SIZE, &out[i]);
+        int rc = txidx_decode(buf + (size_t)i * TXIDX_ENTRY_SIZE, &out[i]);
         if (rc < 0) return rc;
     }
     return n;
@@ -98,7 +98,7 @@ int txidx_append(struct fs *fs, const char *path, const struct txidx_entry *e, i
     for (int i = 0; i < n && rc >= 0; i++) {
         if (e[i].last <= last.last) rc = E_INVALID;
         last = e[i];
-        txidx_encode(&e[i], buf + i * TXIDX_ENTRY_SIZE);
+        txidx_encode(&e[i], buf + (size_t)i * TXIDX_ENTRY_SIZE);
     }
     if (rc >= 0) {
         struct iovec v = { buf, (size_t)n * TXIDX_ENTRY_SIZE };
@@ -178,7 +178,7 @@ int txidx_check(struct fs *fs, const char *path, int64_t base, struct why *w)
     rc = 0;
     if (f.size % TXIDX_ENTRY_SIZE) rc = why(w, E_CORRUPT, "%s: %lld bytes are no whole entries", path, (long long)f.size);
 
-    struct txidx_entry e[TXIDX_CHUNK];
+    struct txidx_entry e[TXIDX_CHUNK] = { 0 };
     int64_t last = base - 1;
     for (int64_t at = 0; rc == 0 && at < f.n;) {
         int n = file_read(&f, at, TXIDX_CHUNK, e);

@@ -1,5 +1,5 @@
-/* Bytes as one of the small files of a log directory; the first byte chooses which. What is taken must hold together and survive being
- * written and read again. */
+/* Bytes as one of the small files of a log directory; the first byte chooses which. What is taken must hold together and
+ * survive being written and read again. */
 #include "fuzz.h"
 
 #include "checkpoint.h"
@@ -19,10 +19,7 @@ static void must(bool ok)
     if (!ok) __builtin_trap();
 }
 
-static struct slice of(const struct bytes *b)
-{
-    return (struct slice){ (const char *)b->p, b->n };
-}
+static struct slice of(const struct bytes *b) { return (struct slice){ (const char *)b->p, b->n }; }
 
 static void try_snapshot(struct slice in)
 {

@@ -22,10 +22,7 @@ static inline struct bytes hex(const char *text)
     return b;
 }
 
-static inline struct slice bytes_slice(const struct bytes *b)
-{
-    return (struct slice){ (const char *)b->p, b->n };
-}
+static inline struct slice bytes_slice(const struct bytes *b) { return (struct slice){ (const char *)b->p, b->n }; }
 
 /* A simulated world with an empty, durable DIR. */
 static inline struct world *disk_new(uint64_t seed)
@@ -55,8 +52,9 @@ static inline void assert_file(struct world *w, const char *path, struct slice w
     bytes_free(&is);
 }
 
-/* Runs `act` on a disk made by `before`, and cuts the power at the 1st, 2nd, … file call until act comes through; after each `after` looks at what
- * is left. acted: act had returned 0, so what it wrote must be there. Several seeds, so that limbo bytes fall both ways. */
+/* Runs `act` on a disk made by `before`, and cuts the power at the 1st, 2nd, … file call until act comes through; after each
+ * `after` looks at what is left. acted: act had returned 0, so what it wrote must be there. Several seeds, so that limbo bytes
+ * fall both ways. */
 static inline void crash_everywhere(void (*before)(struct world *w), int (*act)(struct world *w),
                                     void (*after)(struct world *w, bool acted))
 {
@@ -76,8 +74,8 @@ static inline void crash_everywhere(void (*before)(struct world *w), int (*act)(
     }
 }
 
-/* Calls `load` with the text cut at every length, and with every byte changed in several ways: it may refuse, it may not crash or read beyond the end
- * (each copy is an allocation of its own, so that the sanitizer sees the end). */
+/* Calls `load` with the text cut at every length, and with every byte changed in several ways: it may refuse, it may not crash
+ * or read beyond the end (each copy is an allocation of its own, so that the sanitizer sees the end). */
 static inline void mutate(struct slice good, void (*load)(struct slice bytes))
 {
     for (size_t n = 0; n <= good.n; n++) {

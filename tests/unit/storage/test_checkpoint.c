@@ -153,14 +153,8 @@ static void numbers_are_taken_as_java_takes_them(void **state)
 }
 
 static const struct checkpoint_entry OLD[] = { { S("t"), 0, 1 } }, NEW[] = { { S("t"), 0, 2 }, { S("u"), 0, 2 } };
-static void write_old(struct world *w)
-{
-    assert_int_equal(checkpoint_write(w->fs, DIR, CHECKPOINT_RECOVERY, OLD, 1), 0);
-}
-static int write_new(struct world *w)
-{
-    return checkpoint_write(w->fs, DIR, CHECKPOINT_RECOVERY, NEW, 2);
-}
+static void write_old(struct world *w) { assert_int_equal(checkpoint_write(w->fs, DIR, CHECKPOINT_RECOVERY, OLD, 1), 0); }
+static int write_new(struct world *w) { return checkpoint_write(w->fs, DIR, CHECKPOINT_RECOVERY, NEW, 2); }
 static void old_or_new(struct world *w, bool acted)
 {
     struct arena a;
@@ -172,10 +166,7 @@ static void old_or_new(struct world *w, bool acted)
     assert_int_equal(checkpoint_find(e, n, S("t"), 0), n);
     arena_free(&a);
 }
-static void a_power_cut_leaves_the_old_file_or_the_new_one(void **state)
-{
-    crash_everywhere(write_old, write_new, old_or_new);
-}
+static void a_power_cut_leaves_the_old_file_or_the_new_one(void **state) { crash_everywhere(write_old, write_new, old_or_new); }
 
 static void load(struct slice bytes)
 {
@@ -188,10 +179,7 @@ static void load(struct slice bytes)
     else assert_int_equal(n, 0);
     arena_free(&a);
 }
-static void no_bytes_break_the_loader(void **state)
-{
-    mutate(S("0\n3\ntopic 0 0\nother.one 3 77\nt 12 1000000\n"), load);
-}
+static void no_bytes_break_the_loader(void **state) { mutate(S("0\n3\ntopic 0 0\nother.one 3 77\nt 12 1000000\n"), load); }
 
 int main(void)
 {

@@ -214,14 +214,8 @@ static void a_missing_file_is_an_empty_table(void **state)
     epochs_free(&e);
 }
 
-static void write_old(struct world *w)
-{
-    assert_int_equal(epochs_write(w->fs, DIR, S("0\n1\n0 0\n")), 0);
-}
-static int write_new(struct world *w)
-{
-    return epochs_write(w->fs, DIR, S("0\n2\n0 0\n1 8\n"));
-}
+static void write_old(struct world *w) { assert_int_equal(epochs_write(w->fs, DIR, S("0\n1\n0 0\n")), 0); }
+static int write_new(struct world *w) { return epochs_write(w->fs, DIR, S("0\n2\n0 0\n1 8\n")); }
 static void old_or_new(struct world *w, bool acted)
 {
     struct epochs e = { 0 };
@@ -230,10 +224,7 @@ static void old_or_new(struct world *w, bool acted)
     assert_int_equal(epochs_latest(&e), e.n - 1);
     epochs_free(&e);
 }
-static void a_power_cut_leaves_the_old_file_or_the_new_one(void **state)
-{
-    crash_everywhere(write_old, write_new, old_or_new);
-}
+static void a_power_cut_leaves_the_old_file_or_the_new_one(void **state) { crash_everywhere(write_old, write_new, old_or_new); }
 
 static void load(struct slice bytes)
 {
@@ -242,10 +233,7 @@ static void load(struct slice bytes)
         for (int i = 1; i < e.n; i++) assert_true(e.v[i - 1].epoch < e.v[i].epoch && e.v[i - 1].start < e.v[i].start);
     epochs_free(&e);
 }
-static void no_bytes_break_the_loader(void **state)
-{
-    mutate(S("0\n3\n0 0\n3 77\n12 1000000\n"), load);
-}
+static void no_bytes_break_the_loader(void **state) { mutate(S("0\n3\n0 0\n3 77\n12 1000000\n"), load); }
 
 int main(void)
 {

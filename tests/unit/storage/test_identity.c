@@ -228,10 +228,7 @@ static void old_or_new(struct world *w, bool acted)
     if (acted) assert_int_equal(id.version, 1);
     assert_int_equal(id.node_id, id.version ? 1 : 4);
 }
-static void a_power_cut_leaves_the_old_file_or_the_new_one(void **state)
-{
-    crash_everywhere(write_old, write_new, old_or_new);
-}
+static void a_power_cut_leaves_the_old_file_or_the_new_one(void **state) { crash_everywhere(write_old, write_new, old_or_new); }
 
 static void load(struct slice bytes)
 {

@@ -57,10 +57,7 @@ static void an_io_error_is_no_answer(void **state)
 }
 
 static void nothing_before(struct world *w) {}
-static int write_it(struct world *w)
-{
-    return marker_write(w->fs, DIR, 77);
-}
+static int write_it(struct world *w) { return marker_write(w->fs, DIR, 77); }
 static void whole_or_absent(struct world *w, bool acted)
 {
     bool present;
@@ -74,22 +71,13 @@ static void a_power_cut_leaves_a_whole_marker_or_none(void **state)
     crash_everywhere(nothing_before, write_it, whole_or_absent);
 }
 
-static void marker_there(struct world *w)
-{
-    assert_int_equal(marker_write(w->fs, DIR, 77), 0);
-}
-static int remove_it(struct world *w)
-{
-    return marker_remove(w->fs, DIR);
-}
+static void marker_there(struct world *w) { assert_int_equal(marker_write(w->fs, DIR, 77), 0); }
+static int remove_it(struct world *w) { return marker_remove(w->fs, DIR); }
 static void gone_if_acted(struct world *w, bool acted)
 {
     if (acted) assert_false(disk_has(w, MARKER));
 }
-static void a_removed_marker_does_not_come_back(void **state)
-{
-    crash_everywhere(marker_there, remove_it, gone_if_acted);
-}
+static void a_removed_marker_does_not_come_back(void **state) { crash_everywhere(marker_there, remove_it, gone_if_acted); }
 
 /* The name was taken away by a run that died before it synced the directory: the next removal must make that durable too. */
 static void marker_half_removed(struct world *w)

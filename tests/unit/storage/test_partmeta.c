@@ -141,10 +141,7 @@ static void names_are_made_as_kafka_makes_them(void **state)
 }
 
 static void nothing_before(struct world *w) {}
-static int write_it(struct world *w)
-{
-    return partmeta_write(w->fs, DIR, ID);
-}
+static int write_it(struct world *w) { return partmeta_write(w->fs, DIR, ID); }
 static void whole_or_absent(struct world *w, bool acted)
 {
     struct uuid id;
@@ -153,10 +150,7 @@ static void whole_or_absent(struct world *w, bool acted)
     if (rc == 0) assert_true(uuid_eq(id, ID));
     else assert_int_equal(rc, E_NOT_FOUND);
 }
-static void a_power_cut_leaves_a_whole_file_or_none(void **state)
-{
-    crash_everywhere(nothing_before, write_it, whole_or_absent);
-}
+static void a_power_cut_leaves_a_whole_file_or_none(void **state) { crash_everywhere(nothing_before, write_it, whole_or_absent); }
 
 static void load_file(struct slice bytes)
 {

@@ -76,7 +76,7 @@ static struct pstate *new_state(int i)
     return &fresh[i];
 }
 
-/* ---- Kafka's cases --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Kafka's cases --------------------------------------------------------------------------------------------------- */
 
 static void basic_id_mapping(void **state)
 {
@@ -356,14 +356,14 @@ static void late_transactions_are_seen_by_the_oldest(void **state)
     pstate_free(ps);
 }
 
-/* ---- duplicates ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- duplicates ------------------------------------------------------------------------------------------------------ */
 
 static void the_last_five_batches_are_recognised(void **state)
 {
     struct pstate *ps = new_state(0);
-    for (int i = 0; i < 20; i++) {
+    for (int64_t i = 0; i < 20; i++) {
         assert_int_equal(append(ps, data(PID, 0, i * 10, i * 100, i * 100 + 9, 1000 + i, false)), 0);
-        for (int back = 0; back <= i; back++) {
+        for (int64_t back = 0; back <= i; back++) {
             struct pstate_batch again = data(PID, 0, (i - back) * 10, 777777, 777786, 1, false);
             struct pstate_dup dup = { 0 };
             int rc = pstate_check(ps, &again, true, &dup);
@@ -415,7 +415,7 @@ static void batches_without_a_producer_change_nothing(void **state)
     pstate_free(ps);
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- runs ------------------------------------------------------------------------------------------------------------ */
 
 /* Everything that can be asked of a state, as text, so that two can be compared. */
 static struct bytes dump(const struct pstate *ps)
@@ -445,7 +445,8 @@ static struct bytes dump(const struct pstate *ps)
 static void assert_same(const struct pstate *a, const struct pstate *b)
 {
     struct bytes x = dump(a), y = dump(b);
-    if (!slice_eq(bytes_slice(&x), bytes_slice(&y)))
+    assert(x.p && y.p);
+    if (x.n != y.n || memcmp(x.p, y.p, x.n) != 0)
         fail_msg("\n" S_FMT "is not\n" S_FMT, S_ARG(bytes_slice(&x)), S_ARG(bytes_slice(&y)));
     bytes_free(&x);
     bytes_free(&y);
@@ -487,7 +488,8 @@ static void one_append_of_a_run_is_taken_back_alone(void **state)
     pstate_free(want);
 }
 
-/* Random batches, good and odd, in runs; half of the runs are taken back, wholly or in part. The state is the one that the kept batches alone make. */
+/* Random batches, good and odd, in runs; half of the runs are taken back, wholly or in part. The state is the one that the
+ * kept batches alone make. */
 static void a_run_taken_back_was_never_there(void **state)
 {
     enum { BATCHES = 40 };
@@ -534,7 +536,7 @@ static void a_run_taken_back_was_never_there(void **state)
     }
 }
 
-/* ---- the facts of a batch ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the facts of a batch -------------------------------------------------------------------------------------------- */
 
 /* The abort marker Kafka wrote at offset 65 for producer 10. */
 #define KAFKA_ABORT                                                                                                              \
@@ -587,7 +589,7 @@ static void no_bytes_break_the_batch_reader(void **state)
     bytes_free(&raw);
 }
 
-/* ---- snapshots -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------------------------------- */
 
 /* What Kafka left of the log that ends with that marker: one producer, its transaction over. */
 #define KAFKA_SNAPSHOT \
@@ -597,7 +599,7 @@ static void a_log_replayed_gives_kafkas_snapshot(void **state)
 {
     struct world *w = disk_new(1);
     struct pstate *ps = new_state(0);
-    for (int i = 0; i < 6; i++) {
+    for (int64_t i = 0; i < 6; i++) {
         struct pstate_batch end = marker(10, 0, i % 2 ? PSTATE_ABORT : PSTATE_COMMIT, i * 11 + 10, 0);
         end.max_timestamp = 0x1a20104ae4a;
         replay(ps, data(10, 0, i * 10, i * 11, i * 11 + 9, 1795313413328, true));
@@ -653,7 +655,7 @@ static void kafkas_snapshots_are_read(void **state)
 static void a_snapshot_makes_the_round(void **state)
 {
     struct pstate *ps = new_state(0), *back = new_state(1);
-    for (int i = 0; i < 300; i++) {
+    for (int64_t i = 0; i < 300; i++) {
         replay(ps, data(i, (int16_t)(i % 7), i, i * 2, i * 2, 1000 + i, i % 3 == 0));
         if (i % 6 != 0) continue;
         struct pstate_batch end = marker(i, (int16_t)(i % 7), PSTATE_COMMIT, i * 2 + 1, i);
@@ -964,7 +966,7 @@ static void load_sealed(struct slice bytes)
 static void no_bytes_break_the_loader(void **state)
 {
     struct pstate *ps = new_state(0);
-    for (int i = 0; i < 4; i++) replay(ps, data(i, 1, i, i * 2, i * 2 + 1, 1000 + i, i % 2));
+    for (int64_t i = 0; i < 4; i++) replay(ps, data(i, 1, i, i * 2, i * 2 + 1, 1000 + i, i % 2));
     struct bytes file = { 0 };
     pstate_encode(ps, &file);
     mutate(bytes_slice(&file), load_snapshot);

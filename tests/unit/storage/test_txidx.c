@@ -5,10 +5,7 @@
 
 static const struct txidx_entry FOUR[] = { { 0, 0, 10, 11 }, { 1, 5, 15, 13 }, { 2, 18, 35, 25 }, { 3, 32, 50, 40 } };
 
-static void put(struct world *w, const struct txidx_entry *e, int n)
-{
-    assert_int_equal(txidx_append(w->fs, FILE_, e, n), 0);
-}
+static void put(struct world *w, const struct txidx_entry *e, int n) { assert_int_equal(txidx_append(w->fs, FILE_, e, n), 0); }
 
 static void assert_found(struct world *w, int64_t from, int64_t upto, int first, int n, bool complete)
 {
@@ -245,10 +242,7 @@ static void sound_or_found_out(struct world *w, bool acted)
     assert_in_range(txidx_count(w->fs, FILE_), acted ? 4 : 2, 4);
     assert_found(w, 0, 16, 0, 2, false + (txidx_count(w->fs, FILE_) > 2));
 }
-static void a_power_cut_leaves_synced_entries(void **state)
-{
-    crash_everywhere(two_durable, two_more, sound_or_found_out);
-}
+static void a_power_cut_leaves_synced_entries(void **state) { crash_everywhere(two_durable, two_more, sound_or_found_out); }
 
 static struct world *shared;
 static void load(struct slice bytes)
@@ -268,7 +262,7 @@ static void load(struct slice bytes)
 static void no_bytes_break_the_loader(void **state)
 {
     uint8_t four[4 * TXIDX_ENTRY_SIZE];
-    for (int i = 0; i < 4; i++) txidx_encode(&FOUR[i], four + i * TXIDX_ENTRY_SIZE);
+    for (int i = 0; i < 4; i++) txidx_encode(&FOUR[i], four + (size_t)i * TXIDX_ENTRY_SIZE);
     shared = disk_new(1);
     mutate((struct slice){ (const char *)four, sizeof(four) }, load);
     world_free(&shared);
