@@ -13,54 +13,60 @@ struct conf;
 
 /* ---- keys ------------------------------------------------------------------------------------------------------------------------- */
 
-enum conf_key { /* CONF_LOG_SEGMENT_BYTES is "log.segment.bytes"; ours are CONF_ODRADEK_* */
+/* CONF_LOG_SEGMENT_BYTES is "log.segment.bytes"; ours are CONF_ODRADEK_* */
+enum conf_key {
 #define CONF(id, ...) CONF_##id,
 #include <odradek/config_list.h>
-                CONF_COUNT
+    CONF_COUNT
 };
-enum topic_key { /* TOPIC_SEGMENT_BYTES is the topic's "segment.bytes" */
+/* TOPIC_SEGMENT_BYTES is the topic's "segment.bytes" */
+enum topic_key {
 #define TOPIC_CONF(id, ...) TOPIC_##id,
 #include <odradek/config_list.h>
-                 TOPIC_COUNT
+    TOPIC_COUNT
 };
 enum group_key {
 #define GROUP_CONF(id, ...) GROUP_##id,
 #include <odradek/config_list.h>
     GROUP_COUNT
 };
-enum metrics_key { /* client metrics subscriptions */
+/* Client metrics subscriptions */
+enum metrics_key {
 #define METRICS_CONF(id, ...) METRICS_##id,
 #include <odradek/config_list.h>
-                   METRICS_COUNT
+    METRICS_COUNT
 };
-enum quota_key { /* of user, client id, ip and broker entities */
+/* Of user, client id, ip and broker entities */
+enum quota_key {
 #define QUOTA_CONF(id, ...) QUOTA_##id,
 #include <odradek/config_list.h>
-                 QUOTA_COUNT
+    QUOTA_COUNT
 };
 
-enum conf_type { /* numbers as in DescribeConfigs */
-                 CONF_TYPE_UNKNOWN,
-                 CONF_TYPE_BOOLEAN,
-                 CONF_TYPE_STRING,
-                 CONF_TYPE_INT,
-                 CONF_TYPE_SHORT,
-                 CONF_TYPE_LONG,
-                 CONF_TYPE_DOUBLE,
-                 CONF_TYPE_LIST,
-                 CONF_TYPE_CLASS,
-                 CONF_TYPE_PASSWORD
+/* Numbers as in DescribeConfigs */
+enum conf_type {
+    CONF_TYPE_UNKNOWN,
+    CONF_TYPE_BOOLEAN,
+    CONF_TYPE_STRING,
+    CONF_TYPE_INT,
+    CONF_TYPE_SHORT,
+    CONF_TYPE_LONG,
+    CONF_TYPE_DOUBLE,
+    CONF_TYPE_LIST,
+    CONF_TYPE_CLASS,
+    CONF_TYPE_PASSWORD
 };
-enum conf_source { /* numbers as in DescribeConfigs */
-                   CONF_FROM_UNKNOWN,
-                   CONF_FROM_TOPIC,
-                   CONF_FROM_DYNAMIC_BROKER,
-                   CONF_FROM_DYNAMIC_CLUSTER, /* Kafka: DYNAMIC_DEFAULT_BROKER_CONFIG */
-                   CONF_FROM_STATIC,
-                   CONF_FROM_DEFAULT,
-                   CONF_FROM_LOGGER,
-                   CONF_FROM_CLIENT_METRICS,
-                   CONF_FROM_GROUP
+/* Numbers as in DescribeConfigs */
+enum conf_source {
+    CONF_FROM_UNKNOWN,
+    CONF_FROM_TOPIC,
+    CONF_FROM_DYNAMIC_BROKER,
+    CONF_FROM_DYNAMIC_CLUSTER, /* Kafka: DYNAMIC_DEFAULT_BROKER_CONFIG */
+    CONF_FROM_STATIC,
+    CONF_FROM_DEFAULT,
+    CONF_FROM_LOGGER,
+    CONF_FROM_CLIENT_METRICS,
+    CONF_FROM_GROUP
 };
 enum conf_verdict {
     CONF_HONOUR,
@@ -87,14 +93,16 @@ enum conf_check {
     CHECK_THROTTLED, /* partition:broker,… or * */
     CHECK_OFFSET_RESET
 };
-enum conf_scope { /* which list a row stands in; the numbers of Kafka's ConfigResource types where there is one */
-                  CONF_SCOPE_TOPIC = 2,
-                  CONF_SCOPE_BROKER = 4,
-                  CONF_SCOPE_CLIENT_METRICS = 16,
-                  CONF_SCOPE_GROUP = 32,
-                  CONF_SCOPE_QUOTA = 64
+/* Which list a row stands in; the numbers of Kafka's ConfigResource types where there is one */
+enum conf_scope {
+    CONF_SCOPE_TOPIC = 2,
+    CONF_SCOPE_BROKER = 4,
+    CONF_SCOPE_CLIENT_METRICS = 16,
+    CONF_SCOPE_GROUP = 32,
+    CONF_SCOPE_QUOTA = 64
 };
-struct conf_def { /* one row of config_list.h */
+/* One row of config_list.h */
+struct conf_def {
     const char *name;
     const char *doc;
     const char *def; /* as text; NULL = null */
@@ -109,10 +117,7 @@ struct conf_def { /* one row of config_list.h */
 const struct conf_def *conf_def(enum conf_key k);
 const struct conf_def *conf_def_at(enum conf_scope scope, int i);           /* NULL past the last */
 const struct conf_def *conf_find(enum conf_scope scope, struct slice name); /* NULL: no such setting */
-static inline bool conf_def_sensitive(const struct conf_def *d)
-{
-    return !d || d->type == CONF_TYPE_PASSWORD;
-}
+static inline bool conf_def_sensitive(const struct conf_def *d) { return !d || d->type == CONF_TYPE_PASSWORD; }
 
 struct conf_kv {
     struct slice name, value; /* value null: none, or for alterations: remove */
@@ -120,15 +125,16 @@ struct conf_kv {
 
 /* ---- loading ------------------------------------------------------------------------------------------------------------------------ */
 
-/* What start-up has to say. Zero it to initialise. */
 enum conf_say { CONF_SAY_NOTE, CONF_SAY_WARN, CONF_SAY_ERROR };
+struct conf_message {
+    enum conf_say say;
+    struct slice text; /* NUL-terminated */
+    struct conf_message *next;
+};
+/* What start-up has to say. Zero it to initialise. */
 struct conf_report {
     struct arena arena;
-    struct conf_message {
-        enum conf_say say;
-        struct slice text; /* NUL-terminated */
-        struct conf_message *next;
-    } * first, **last;
+    struct conf_message *first, **last;
     int errors, warnings;
 };
 void conf_report_free(struct conf_report *r);
@@ -208,13 +214,14 @@ int conf_dynamic_check(const struct conf *c, bool per_broker, const struct conf_
 /* ---- topics ---------------------------------------------------------------------------------------------------------------------------- */
 
 enum { TOPIC_CODEC_PRODUCER = -1 }; /* else the codec's number in batch attributes: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd */
-struct topic_conf {                 /* resolved: for the hot path; plain data, copy it */
+/* Resolved: for the hot path; plain data, copy it */
+struct topic_conf {
     int64_t segment_ms, segment_jitter_ms;
     int64_t retention_ms;    /* -1: for ever */
     int64_t retention_bytes; /* -1: no limit */
-    int64_t
-        flush_messages; /* 1: acks=all waits for the disk and the high watermark is durable; INT64_MAX: the page cache counts */
-    int64_t flush_ms;   /* INT64_MAX: not by time */
+    /* 1: acks=all waits for the disk, the high watermark is durable; INT64_MAX: the page cache counts */
+    int64_t flush_messages;
+    int64_t flush_ms; /* INT64_MAX: not by time */
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     int64_t file_delete_delay_ms;
     int64_t delete_retention_ms;

@@ -301,10 +301,7 @@ enum conf_source conf_source(const struct conf *c, enum conf_key k)
     return (enum conf_source)c->source[k];
 }
 
-bool conf_is_set(const struct conf *c, enum conf_key k)
-{
-    return conf_source(c, k) != CONF_FROM_DEFAULT;
-}
+bool conf_is_set(const struct conf *c, enum conf_key k) { return conf_source(c, k) != CONF_FROM_DEFAULT; }
 
 const struct slice *conf_dirs(const struct conf *c, int *n)
 {
@@ -318,10 +315,7 @@ struct slice conf_metadata_dir(const struct conf *c)
     return s.n ? s : c->dirs[0];
 }
 
-int32_t conf_node_id(const struct conf *c)
-{
-    return (int32_t)c->v[CONF_NODE_ID].i;
-}
+int32_t conf_node_id(const struct conf *c) { return (int32_t)c->v[CONF_NODE_ID].i; }
 
 const struct conf_listener *conf_listeners(const struct conf *c, int *n)
 {
@@ -436,10 +430,7 @@ struct conf *conf_with(const struct conf *c, const struct conf_kv *cluster, int 
 }
 
 /* Adds a name to the list of those that have one thing wrong with them. */
-static void blame(struct bytes *list, struct slice name)
-{
-    bytes_printf(list, "%s" S_FMT, list->n ? ", " : "", S_ARG(name));
-}
+static void blame(struct bytes *list, struct slice name) { bytes_printf(list, "%s" S_FMT, list->n ? ", " : "", S_ARG(name)); }
 
 static int blamed(struct bytes *list, const char *what, int rc, struct why *w)
 {
@@ -448,10 +439,7 @@ static int blamed(struct bytes *list, const char *what, int rc, struct why *w)
     return rc;
 }
 
-static bool tls_reloadable(const struct conf_def *d)
-{
-    return strncmp(d->name, "ssl.", 4) == 0 && d->mode == CONF_PER_BROKER;
-}
+static bool tls_reloadable(const struct conf_def *d) { return strncmp(d->name, "ssl.", 4) == 0 && d->mode == CONF_PER_BROKER; }
 
 /* Kafka lets a pool at most double or halve at a time. */
 static int check_threads(const struct conf *c, enum conf_key k, const struct conf_kv *kv, struct why *w)

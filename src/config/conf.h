@@ -36,10 +36,7 @@ bool slice_ieq(struct slice a, struct slice b);
 bool slice_starts(struct slice s, const char *prefix);
 bool slice_ends(struct slice s, const char *suffix);
 struct slice slice_cut(struct slice s, size_t from);
-static inline bool slice_is(struct slice s, const char *z)
-{
-    return slice_eq(s, slice_of(z));
-}
+static inline bool slice_is(struct slice s, const char *z) { return slice_eq(s, slice_of(z)); }
 
 /* The part of a snapshot that dynamic configs do not change; counted, shared by snapshots. */
 struct conf_base {

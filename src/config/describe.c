@@ -81,10 +81,7 @@ static void broker_level(const struct conf *c, struct conf_row *r, struct arena 
     r->synonyms_n -= drop - from;
 }
 
-static void settle_source(struct conf_row *r)
-{
-    r->source = r->synonyms_n ? r->synonyms[0].source : CONF_FROM_DEFAULT;
-}
+static void settle_source(struct conf_row *r) { r->source = r->synonyms_n ? r->synonyms[0].source : CONF_FROM_DEFAULT; }
 
 static const struct conf_def *broker_row_def(struct slice name)
 {

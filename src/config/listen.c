@@ -15,16 +15,10 @@ static const char *const protocol_names[] = { [PROTOCOL_PLAINTEXT] = "PLAINTEXT"
                                               [PROTOCOL_SASL_PLAINTEXT] = "SASL_PLAINTEXT",
                                               [PROTOCOL_SASL_SSL] = "SASL_SSL" };
 
-const char *conf_protocol_name(enum conf_protocol p)
-{
-    return protocol_names[p];
-}
+const char *conf_protocol_name(enum conf_protocol p) { return protocol_names[p]; }
 
 /* The one place that knows which protocols this build serves. */
-static bool protocol_served(enum conf_protocol p)
-{
-    return p == PROTOCOL_PLAINTEXT;
-}
+static bool protocol_served(enum conf_protocol p) { return p == PROTOCOL_PLAINTEXT; }
 
 static bool protocol_parse(struct slice s, enum conf_protocol *out)
 {
@@ -66,15 +60,9 @@ static int endpoint_parse(struct slice s, struct arena *a, struct endpoint *out)
     return 0;
 }
 
-static bool wildcard(struct slice host)
-{
-    return host.n == 0 || slice_is(host, "0.0.0.0") || slice_is(host, "::");
-}
+static bool wildcard(struct slice host) { return host.n == 0 || slice_is(host, "0.0.0.0") || slice_is(host, "::"); }
 
-static bool same_address(struct slice a, struct slice b)
-{
-    return wildcard(a) || wildcard(b) || slice_ieq(a, b);
-}
+static bool same_address(struct slice a, struct slice b) { return wildcard(a) || wildcard(b) || slice_ieq(a, b); }
 
 static bool in_list(const struct slice *l, int n, struct slice name)
 {

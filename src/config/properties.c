@@ -8,10 +8,7 @@ struct reader {
     int line; /* of p */
 };
 
-static bool blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\f';
-}
+static bool blank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
 
 static void skip_eol(struct reader *r)
 {

@@ -10,10 +10,7 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
-bool slice_ieq(struct slice a, struct slice b)
-{
-    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
-}
+bool slice_ieq(struct slice a, struct slice b) { return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0); }
 
 bool slice_starts(struct slice s, const char *prefix)
 {
