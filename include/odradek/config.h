@@ -185,8 +185,9 @@ struct conf_listener {
     enum conf_protocol protocol;
     struct slice host; /* to bind; empty = every address; "localhost" = both 127.0.0.1 and ::1 */
     int port;          /* 0 = any */
-    bool derive;       /* nothing to advertise was written and the listener is on every address: advertise the address the
-                                * client dialled, localhost for loopback */
+    /* Nothing to advertise was written and the listener is on every address: advertise the address that the client dialled, localhost
+     * for loopback. */
+    bool derive;
     struct slice advertised_host; /* null when derive */
     int advertised_port;          /* 0 = the bound one */
 };

@@ -27,7 +27,7 @@ static void build_value(struct conf *c, enum conf_key k)
     /* A wrong static value was told as an error, a wrong dynamic one never got here: the default only keeps the snapshot whole. */
     if (!e || value_parse(d, e->value, &c->arena, v, NULL) < 0) {
         int rc = value_parse(d, conf_default(c->base, k), &c->arena, v, NULL);
-        assert(rc == 0 || !e);
+        assert(rc == 0);
         source = CONF_FROM_DEFAULT;
     }
     if (d->verdict == CONF_CLAMP && v->i > 1) v->i = 1; /* v->f keeps what was written */

@@ -137,14 +137,16 @@ static struct slice env_key(struct slice name, struct arena *a)
     return (struct slice){ out, o };
 }
 
-static void read_variable(struct conf_base *b, struct slice name, struct slice value)
+static void read_variable(struct conf_base *b, struct slice name, struct slice value, struct conf_report *r)
 {
     struct arena *a = &b->arena;
     const char *where = arena_printf(a, "environment " S_FMT, S_ARG(name)).p;
     if (slice_is(name, "STATE_DIRECTORY")) {
         const char *colon = memchr(value.p, ':', value.n);
         if (colon) value.n = (size_t)(colon - value.p);
-        if (value.n) b->state_dir = arena_printf(a, S_FMT, S_ARG(value));
+        value = slice_trim(value);
+        if (memchr(value.p, ',', value.n)) say(r, CONF_SAY_ERROR, "%s: a log directory's name cannot contain a comma", where);
+        else if (value.n) b->state_dir = arena_printf(a, S_FMT, S_ARG(value));
     } else if (slice_is(name, "CLUSTER_ID") || slice_is(name, "KAFKA_KRAFT_CLUSTER_ID") || slice_is(name, "KAFKA_CLUSTER_ID")) {
         if (slice_trim(value).n) entries_put(&b->given, a, S("odradek.cluster.id"), value, where);
     } else if (slice_starts(name, "KAFKA_") && name.n > strlen("KAFKA_") && !of_the_image(name, value)) {
@@ -153,11 +155,11 @@ static void read_variable(struct conf_base *b, struct slice name, struct slice v
     }
 }
 
-static void read_environment(struct conf_base *b, char **envp)
+static void read_environment(struct conf_base *b, char **envp, struct conf_report *r)
 {
     for (char **e = envp; e && *e; e++) {
         const char *eq = strchr(*e, '=');
-        if (eq && eq != *e) read_variable(b, (struct slice){ *e, (size_t)(eq - *e) }, slice_of(eq + 1));
+        if (eq && eq != *e) read_variable(b, (struct slice){ *e, (size_t)(eq - *e) }, slice_of(eq + 1), r);
     }
 }
 
@@ -177,7 +179,7 @@ struct conf_base *input_read(struct fs *fs, const struct conf_input *in, struct 
     struct conf_base *b = base_new();
     b->local = !in->file;
     if (in->file) read_file(fs, b, in->file, r);
-    read_environment(b, in->envp);
+    read_environment(b, in->envp, r);
     read_overrides(b, in, r);
     input_settle(fs, b, in, r);
     return b;

@@ -44,7 +44,7 @@ struct slice double_text(double d, struct arena *a)
     char *e = strchr(sci, 'e');
     int exp = atoi(e + 1); /* NOLINT(cert-err34-c): our own snprintf wrote it */
     *e = '\0';
-    char digits[24];
+    char digits[24] = "";
     int n = 0;
     for (const char *p = sci; *p; p++)
         if (*p >= '0' && *p <= '9') digits[n++] = *p;

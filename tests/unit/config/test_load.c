@@ -321,6 +321,9 @@ static void without_a_file_it_listens_on_this_machine_only(void **state)
     assert_slice(conf_dirs(c, &n)[0], "/var/lib/odradek");
     assert_int_equal(conf_source(c, CONF_LISTENERS), CONF_FROM_DEFAULT);
     conf_unref(&c);
+    char *comma[] = { "STATE_DIRECTORY= ,", NULL };
+    load(env, (struct conf_input){ .envp = comma }, E_INVALID_CONFIG,
+         "STATE_DIRECTORY: a log directory's name cannot contain a comma");
     c = load(env, (struct conf_input){ 0 }, 0, "data lies in /tmp/kafka-logs, which a reboot may empty; set log.dirs");
     assert_slice(conf_dirs(c, &n)[0], "/tmp/kafka-logs");
     conf_unref(&c);
