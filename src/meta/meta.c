@@ -436,11 +436,11 @@ int meta_open(struct world *w, struct logs *logs, const struct conf *conf, struc
     }
     load_count(m, im);
     publish(m, im);
-    m->worker = worker_start(w, "meta", meta_turn, m);
     if (mlog_snapshot_due(&m->log)) { /* a log that grew long elsewhere */
         struct why why = { "" };
         if (mlog_snapshot(&m->log, im, &m->kept, &why)) log_error("meta", "snapshot failed", KV_STR("reason", why.text));
     }
+    m->worker = worker_start(w, "meta", meta_turn, m);
     *out = m;
     return 0;
 }

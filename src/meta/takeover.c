@@ -274,10 +274,10 @@ static void register_broker(struct opening *o, struct meta_edit *e)
         { "metadata.version", LEVEL_MIN, LEVEL_OURS, 0 },
         { "kraft.version", 0, 1, LEVEL_VOTERS },
         { "group.version", 0, 1, 22 },
-        { "transaction.version", 0, 2, 22 },
+        { "transaction.version", 0, 2, 24 },
         { "eligible.leader.replicas.version", 0, 1, LEVEL_ELR },
-        { "share.version", 0, 1, 26 },
-        { "streams.version", 0, 1, 28 },
+        { "share.version", 0, 1, 28 },
+        { "streams.version", 0, 1, 29 },
     };
     struct register_broker_record r = dflt_register_broker_record;
     m->broker_epoch = atomic_load(&m->log.end) + e->recs_n;
