@@ -117,6 +117,7 @@ struct append {
     size_t             n;
     int32_t            records; /* in: sum over the batches */
     enum append_origin origin;
+    int16_t txn_version; /* in: of transaction markers (APPEND_COORDINATOR): the transaction.version of their WriteTxnMarkers; else 0 */
     struct waker      *home; /* in: whose ticket; NULL for plog_append_now */
     ticket             who;
     /* out, valid once done: */

@@ -1,0 +1,271 @@
+/* Group commit: capture → make durable → publish (JOURNAL.md J1, J2, J6, J8, J19).
+ *
+ * Logs with something to commit stand in `dirty`. A commit takes all of them: in one critical section per log the end, its file position and the
+ * segments written since the last capture (J2); then every segment is synced, several at a time on helper threads when there are several, and the
+ * directory of every log that has a new segment (J8); then, if all of it succeeded, `durable` becomes what was captured, and those who wait hear
+ * it. One commit is in flight per log directory; what arrives meanwhile shares the next. Any failed sync is final for the directory (J6).
+ *
+ * It advances in steps, each taken under commit.step: by the commit worker, or by a worker that waits (plog_wait_durable), so that waiting needs
+ * no other thread. The journal will stand where jobs are made and run; capture and publish do not know what made the bytes durable. */
+#include "internal.h"
+
+enum { JOBS_PER_HELPER = 2, INDEX_BEHIND = 512 /* entries in memory before they are written behind */ };
+
+static enum turn commit_turn(void *arg) { return commit_step(arg) ? TURN_MORE : TURN_IDLE; }
+
+void commit_init(struct commit *c, struct log_dir *d)
+{
+    *c = (struct commit){ .dir = d };
+    pthread_mutex_init(&c->step, NULL);
+    pthread_mutex_init(&c->mu, NULL);
+    pthread_cond_init(&c->cv, NULL);
+    list_init(&c->dirty);
+}
+
+void commit_start(struct commit *c)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "commit-%d", c->dir->i);
+    c->worker = worker_start(c->dir->logs->world, name, commit_turn, c);
+}
+
+void commit_stop(struct commit *c)
+{
+    if (c->worker) worker_stop(&c->worker);
+    while (c->helpers_n > 0) worker_stop(&c->helpers[--c->helpers_n]);
+}
+
+void commit_free(struct commit *c)
+{
+    struct list *n;
+    while ((n = list_pop(&c->dirty))) {
+        struct plog *p = container_of(n, struct plog, dirty_link);
+        plog_unref(&p);
+    }
+    mem_free(c->logs);
+    mem_free(c->jobs);
+    pthread_mutex_destroy(&c->step);
+    pthread_mutex_destroy(&c->mu);
+    pthread_cond_destroy(&c->cv);
+}
+
+void commit_want(struct plog *p)
+{
+    struct commit *c = &p->dir->commit;
+    pthread_mutex_lock(&p->mu);
+    bool link = !p->dirty_queued;
+    p->dirty_queued = true;
+    pthread_mutex_unlock(&p->mu);
+    if (link) {
+        plog_ref(p);
+        pthread_mutex_lock(&c->mu);
+        list_push(&c->dirty, &p->dirty_link);
+        pthread_mutex_unlock(&c->mu);
+    }
+    if (c->worker) worker_kick(c->worker);
+}
+
+/* ---- capture ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void add_job(struct commit *c, int *n, struct segment *seg, struct plog *log)
+{
+    if (*n == c->jobs_cap) {
+        c->jobs_cap = MAX(16, c->jobs_cap * 2);
+        c->jobs = mem_realloc(c->jobs, (size_t)c->jobs_cap * sizeof(*c->jobs));
+    }
+    c->jobs[(*n)++] = (struct commit_job){ .seg = seg, .log = log };
+}
+
+static bool capture(struct commit *c)
+{
+    struct list dirty, *n;
+    int jobs = 0;
+    pthread_mutex_lock(&c->mu);
+    list_take(&dirty, &c->dirty);
+    pthread_mutex_unlock(&c->mu);
+    if (list_empty(&dirty)) return false;
+
+    c->logs_n = 0;
+    while ((n = list_pop(&dirty))) {
+        struct plog *p = container_of(n, struct plog, dirty_link);
+        if (c->logs_n == c->logs_cap) {
+            c->logs_cap = MAX(16, c->logs_cap * 2);
+            c->logs = mem_realloc(c->logs, (size_t)c->logs_cap * sizeof(*c->logs));
+        }
+        bool names = false;
+        pthread_mutex_lock(&p->mu);
+        struct segment *active = plog_active(p);
+        p->dirty_queued = false;
+        c->logs[c->logs_n++] = (struct commit_log){
+            .log = p, .end = p->end, .base = active ? active->base : 0, .at = active ? active->size : 0, .debt = p->debt
+        };
+        p->debt = 0;
+        p->unflushed = 0;
+        p->flush_due_us = INT64_MAX;
+        for (int i = p->segs_n - 1; i >= 0; i--) { /* only the newest are ever dirty */
+            struct segment *s = p->segs[i];
+            if (!s->dirty) {
+                if (i == p->segs_n - 1) continue; /* rolled, nothing in it yet */
+                break;
+            }
+            s->dirty = false;
+            names |= s->entry_unsynced;
+            s->entry_unsynced = false;
+            add_job(c, &jobs, seg_ref(s), p);
+        }
+        pthread_mutex_unlock(&p->mu);
+        if (names) add_job(c, &jobs, NULL, p);
+    }
+    pthread_mutex_lock(&c->mu);
+    c->jobs_n = jobs;
+    c->jobs_next = c->jobs_running = 0;
+    c->rc = 0;
+    pthread_mutex_unlock(&c->mu);
+    return true;
+}
+
+/* ---- make durable -------------------------------------------------------------------------------------------------------------------------- */
+
+static bool log_gone(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool gone = p->gone;
+    pthread_mutex_unlock(&p->mu);
+    return gone;
+}
+
+static int run_job(const struct commit_job *j)
+{
+    struct fs *fs = j->log->logs->fs;
+    int rc;
+    if (dir_failed(j->log->dir)) return -EIO;
+    if (!j->seg) rc = fs->sync_dir(fs, j->log->path);
+    else {
+        rc = seg_pin(j->seg, false);
+        if (rc >= 0) {
+            rc = fs->datasync(fs, rc);
+            metric_add(M_sys_sync, 1);
+            seg_unpin(j->seg);
+        }
+    }
+    return rc == -ENOENT && log_gone(j->log) ? 0 : rc; /* deleted meanwhile: nobody asks for it any more */
+}
+
+/* Takes and runs one job: false when none is left to take. */
+static bool next_job(struct commit *c)
+{
+    pthread_mutex_lock(&c->mu);
+    if (c->jobs_next >= c->jobs_n) {
+        pthread_mutex_unlock(&c->mu);
+        return false;
+    }
+    struct commit_job j = c->jobs[c->jobs_next++];
+    c->jobs_running++;
+    pthread_mutex_unlock(&c->mu);
+
+    int rc = run_job(&j);
+
+    pthread_mutex_lock(&c->mu);
+    if (rc < 0 && c->rc == 0) c->rc = rc;
+    if (--c->jobs_running == 0 && c->jobs_next >= c->jobs_n) pthread_cond_broadcast(&c->cv);
+    pthread_mutex_unlock(&c->mu);
+    return true;
+}
+
+static enum turn helper_turn(void *arg) { return next_job(arg) ? TURN_MORE : TURN_IDLE; }
+
+static void call_helpers(struct commit *c)
+{
+    int want = MIN(COMMIT_HELPERS, (c->jobs_n - 1) / JOBS_PER_HELPER);
+    if (!c->worker) return;
+    while (c->helpers_n < want) {
+        char name[32];
+        snprintf(name, sizeof(name), "sync-%d-%d", c->dir->i, c->helpers_n);
+        c->helpers[c->helpers_n++] = worker_start(c->dir->logs->world, name, helper_turn, c);
+    }
+    for (int i = 0; i < want; i++) worker_kick(c->helpers[i]);
+}
+
+/* ---- publish --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void publish_log(const struct commit_log *cl)
+{
+    struct plog *p = cl->log;
+    pthread_mutex_lock(&p->mu);
+    bool moved = cl->end > p->durable;
+    if (moved) p->durable = cl->end;
+    if (plog_synced(p) && p->durable > p->watermark) { /* J19: before anybody is woken, together with its file position */
+        p->watermark = p->durable;
+        p->mark_base = cl->base;
+        p->mark_at = cl->at;
+    }
+    if (moved) plog_tail_moved(p);
+    struct segment *active = plog_active(p);
+    bool maintain =
+        (p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved) || (active && active->off.tail.n >= INDEX_BEHIND * OFF_ENTRY);
+    pthread_mutex_unlock(&p->mu);
+    if (moved) plog_notify(p);
+    if (maintain) house_add(p);
+}
+
+static void finish(struct commit *c)
+{
+    struct log_dir *d = c->dir;
+    int64_t debt = 0;
+    if (c->rc < 0) dir_fail(d, "sync", d->path, c->rc);
+    for (int i = 0; i < c->jobs_n; i++) seg_unref(&c->jobs[i].seg);
+    for (int i = 0; i < c->logs_n; i++) {
+        debt += c->logs[i].debt;
+        if (!dir_failed(d)) publish_log(&c->logs[i]);
+        plog_unref(&c->logs[i].log);
+    }
+    int64_t left = atomic_fetch_sub_explicit(&d->debt, debt, memory_order_relaxed) - debt;
+    if (left + debt > 2 * d->logs->set.dirty_max || dir_failed(d)) queue_poke_writer(d);
+    metric_add(M_commits, 1);
+    c->logs_n = 0;
+    c->phase = COMMIT_IDLE;
+}
+
+bool commit_step(struct commit *c)
+{
+    bool worked = true;
+    pthread_mutex_lock(&c->step);
+    if (c->phase == COMMIT_IDLE) {
+        worked = capture(c);
+        if (worked) {
+            c->phase = COMMIT_SYNC;
+            call_helpers(c);
+        }
+    } else if (!next_job(c)) {
+        pthread_mutex_lock(&c->mu);
+        while (c->jobs_running > 0) pthread_cond_wait(&c->cv, &c->mu);
+        pthread_mutex_unlock(&c->mu);
+        finish(c);
+    }
+    pthread_mutex_unlock(&c->step);
+    return worked;
+}
+
+void plog_commit(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool want = p->durable < p->end;
+    pthread_mutex_unlock(&p->mu);
+    if (want) commit_want(p);
+}
+
+int plog_wait_durable(struct plog *p, int64_t offset)
+{
+    for (;;) {
+        pthread_mutex_lock(&p->mu);
+        int64_t durable = p->durable, end = p->end;
+        bool gone = p->gone;
+        pthread_mutex_unlock(&p->mu);
+        if (durable >= offset) return 0;
+        if (dir_failed(p->dir)) return E_OFFLINE;
+        if (gone) return E_GONE;
+        if (offset > end) return E_OFFSET_OUT_OF_RANGE;
+        commit_want(p);
+        commit_step(&p->dir->commit);
+    }
+}

@@ -1,0 +1,35 @@
+/* fdcache: the open files of one log directory, opened on first use and closed oldest first when there are too many (DESIGN.md §3.5).
+ *
+ * An entry is embedded in whoever owns the file. While pinned (appended, synced, sent) it stays open, even past the cap.
+ * Threads: any. A path is needed only to open; opening happens outside the lock. */
+#pragma once
+#include <odradek/base.h>
+
+struct fdent {       /* zero is not "closed": fdent_init */
+    struct list lru; /* linked while open and not pinned */
+    int fd;          /* -1: closed */
+    uint32_t pins;
+};
+struct fdcache {
+    pthread_mutex_t mu;
+    struct fs *fs;
+    struct list lru; /* oldest first */
+    int open, cap;
+};
+
+static inline void fdent_init(struct fdent *e)
+{
+    list_init(&e->lru);
+    e->fd = -1;
+    e->pins = 0;
+}
+void fdcache_init(struct fdcache *c, struct fs *fs, int cap);
+void fdcache_free(struct fdcache *c); /* every entry must have been dropped */
+
+/* Pins e when it is open: its descriptor, else -EBADF. Cheap. */
+int fd_pin_open(struct fdcache *c, struct fdent *e);
+/* Pins e, opening path with flags (FS_*) when it is closed: its descriptor or -errno. Blocks. */
+int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags);
+void fd_unpin(struct fdcache *c, struct fdent *e);
+/* Closes e, which nobody has pinned: before its owner goes, or its file is replaced. Harmless when closed. */
+void fd_drop(struct fdcache *c, struct fdent *e);

@@ -1,0 +1,291 @@
+/* What the files of storage share: log directories, partition logs, and the seams between appending, committing, maintaining, reading.
+ *
+ * Locks, taken in rising order only:
+ *   1 plog.maint   maintenance of one log: sealing, retention, deletion, recovery; held across system calls, workers (and a first use) only
+ *   2 commit.step  one commit step of a log directory at a time; held across system calls, workers only
+ *   3 plog.mu      the tail state; never across a system call
+ *   4 leaves       log_dir.write_mu, commit.mu, house.mu, logs.mu, fdcache.mu: nothing is taken under them (fdcache.mu under none of ours)
+ * The append queue is no lock but an ownership (plog.q): only its owner writes to the active segment, rolls, and touches pend_*, run, next. */
+#pragma once
+#include "checkpoint.h"
+#include "epochs.h"
+#include "fdcache.h"
+#include "pstate.h"
+#include "seg.h"
+#include <errno.h>
+#include <odradek/storage.h>
+
+/* ---- one partition log ------------------------------------------------------------------------------------------------------------ */
+
+enum q_state {
+    Q_FREE,
+    Q_RUNNING, /* somebody is draining it, on some thread */
+    Q_HANDED   /* owned by the write worker's list; may be taken over by a worker */
+};
+
+/* What a plog keeps per loop that uses it: appends of the present turn, and watchers. Touched at home only but for armed, posted. */
+struct plog_node {
+    struct plog_node *next;
+    struct plog *log;
+    struct waker *home;
+    struct list staged; /* of struct append */
+    struct post append; /* deferred to PHASE_APPEND while staged is not empty */
+    bool deferred;
+    struct list on[3]; /* of struct watch, by enum watch_on, rising offsets */
+    size_t watchers;
+    _Atomic bool armed;  /* watchers > 0 */
+    _Atomic bool posted; /* fire is on its way */
+    struct post fire;
+};
+
+struct plog {
+    _Atomic uint32_t refs;
+    struct logs *logs;
+    struct log_dir *dir;
+    char *name; /* <topic>-<partition> */
+    char *topic;
+    struct uuid topic_id;
+    int32_t partition;
+    char *path;
+
+    pthread_mutex_t mu; /* all down to `nodes` */
+    int64_t start, durable, watermark, stable, end;
+    int64_t mark_base; /* file position of the watermark: segment and bytes */
+    uint32_t mark_at;
+    int32_t leader_epoch;
+    bool gone, offline;
+    bool warm;             /* files were looked at: producer state, epochs and the active segment are loaded */
+    bool appended;         /* in this run */
+    uint64_t generation;   /* +1 whenever file positions readers remember may be wrong */
+    struct segment **segs; /* rising bases; the last one is active */
+    int segs_n, segs_cap;
+    struct pstate ps;
+    struct epochs epochs;
+    bool epochs_dirty; /* leader-epoch-checkpoint must be written before the next batch (K5) */
+    struct topic_conf conf;
+    enum q_state q;
+    struct list queue; /* of struct append */
+    int q_waiters;
+    pthread_cond_t q_cv;
+    bool dirty_queued;      /* linked in the directory's commit */
+    struct list dirty_link; /* under commit.mu */
+    int64_t debt;           /* bytes counted in dir->debt by appends not captured yet */
+    int64_t unflushed;      /* records appended since the last capture (flush.messages > 1) */
+    int64_t flush_due_us;   /* flush.ms; INT64_MAX: not waiting */
+
+    bool has_snapshots;      /* a snapshot file exists or a producer id was seen: the clean stop writes one (K3) */
+    int64_t newest_snapshot; /* found at open; -1: none */
+
+    _Atomic(struct plog_node *) nodes; /* grows only */
+
+    /* Queue owner's. */
+    int64_t next; /* next offset to give */
+    struct pstate_run run;
+    struct bytes pend_off, pend_time;
+    struct list write_link; /* in dir->write_list while Q_HANDED */
+
+    /* Maintenance. */
+    pthread_mutex_t maint;
+    int64_t recovery_point; /* R as last put on disk (maint or start-up) */
+    int64_t start_floor;    /* log start that is being made durable; ≥ start */
+    struct list house_link; /* under house.mu */
+    bool house_queued;
+    struct list all_link;      /* under logs.mu */
+    struct map_node name_node; /* in logs.by_name, under logs.mu */
+};
+
+/* ---- commit: capture → make durable → publish ------------------------------------------------------------------------------------- */
+
+/* One log in one commit: what was captured in its critical section (J2). */
+struct commit_log {
+    struct plog *log; /* one reference */
+    int64_t end;
+    int64_t base; /* file position of `end` */
+    uint32_t at;
+    int64_t debt;
+};
+/* One thing to sync. */
+struct commit_job {
+    struct segment *seg; /* its .log; one reference; NULL: the directory of `log` */
+    struct plog *log;    /* borrowed from the commit_log */
+};
+enum commit_phase { COMMIT_IDLE, COMMIT_SYNC };
+enum { COMMIT_HELPERS = 7 };
+struct commit {
+    struct log_dir *dir;
+    pthread_mutex_t step; /* whoever holds it makes a step */
+    enum commit_phase phase;
+    struct commit_log *logs;
+    int logs_n, logs_cap;
+    struct commit_job *jobs;
+    int jobs_cap;
+    pthread_mutex_t mu;
+    pthread_cond_t cv;
+    struct list dirty; /* of plog.dirty_link, each with a reference */
+    int jobs_n, jobs_next, jobs_running;
+    int rc; /* of the first job that failed */
+    struct worker *worker, *helpers[COMMIT_HELPERS];
+    int helpers_n;
+};
+
+/* ---- directories --------------------------------------------------------------------------------------------------------------------- */
+
+struct log_dir {
+    struct logs *logs;
+    int i;
+    char *path;
+    struct uuid id;
+    int lock_fd;
+    bool was_clean;
+    _Atomic bool marker_there; /* the clean marker is still on disk (K3) */
+    int64_t broker_epoch;
+    _Atomic bool failed; /* J6: for the rest of this run */
+    bool failure_told;   /* house */
+    struct fdcache fds;
+    _Atomic int64_t debt;    /* bytes written to synced logs and not durable yet (J20) */
+    _Atomic int64_t written; /* bytes ever appended: the clock of range_is_hot */
+    _Atomic int64_t room_us; /* when the file system was last asked for room */
+    _Atomic bool full;
+    _Atomic int partitions;
+    struct commit commit;
+    struct worker *writer;
+    pthread_mutex_t write_mu;
+    struct list write_list;
+    pthread_mutex_t cut_mu; /* the file of cut tails */
+    struct arena arena;     /* of the checkpoints as they were found */
+    struct checkpoint_entry *recovery, *starts, *cleaner;
+    int recovery_n, starts_n, cleaner_n;
+};
+
+/* Files or directories to be removed later (file.delete.delay.ms). */
+struct doomed {
+    struct list link;
+    int64_t due_us;
+    struct log_dir *dir;
+    bool tree;
+    char *path; /* of a directory, or of a segment's files without the suffix: <dir>/<20 digits> */
+};
+
+struct house { /* maintenance: one shared worker, woken by whoever has work for it and by a timer on a loop of its own */
+    struct worker *worker;
+    struct loop *loop;
+    struct timer timer;
+    struct post arm;
+    _Atomic bool arm_posted;
+    _Atomic int64_t flush_due_us; /* earliest flush.ms; INT64_MAX */
+    int64_t checkpoint_due_us, retain_due_us, expire_due_us;
+    _Atomic int64_t due_us; /* when the timer shall fire */
+    pthread_mutex_t mu;
+    struct list plogs;  /* of plog.house_link, each with a reference: to be sealed */
+    struct list doomed; /* of struct doomed */
+    struct worker *prefaulter;
+    struct list prefault; /* of struct prefault */
+    bool dirs_failed;
+    void (*on_offline)(void *arg, int dir, bool all_gone);
+    void *on_offline_arg;
+    pthread_mutex_t checkpoint_mu; /* one writer of checkpoint files at a time */
+};
+
+struct settings {
+    int64_t dirty_max, disk_reserve, hot;
+    int64_t checkpoint_ms, retain_ms, expire_check_ms, producer_expire_ms;
+    int recovery_threads;
+};
+
+struct logs {
+    struct world *world;
+    struct fs *fs;
+    struct settings set;
+    char cluster_id[128];
+    int32_t node_id;
+    int dirs_n;
+    struct log_dir *dirs;
+    pthread_mutex_t mu;
+    struct list all;    /* of plog.all_link, each with a reference (l's own) */
+    struct map by_name; /* of plog.name_node: the same logs */
+    bool begun;
+    _Atomic bool closing;
+    _Atomic int64_t max_producer_id;
+    struct house house;
+};
+
+enum { RUN_MAX_BYTES = 256 * 1024, RUN_MAX_APPENDS = 256, WRITE_MAX_BYTES = 8 * 1024 * 1024, DRAIN_ROUNDS = 8 };
+
+static inline int64_t now_us(const struct logs *l) { return l->world->clock->mono_us(l->world->clock); }
+static inline int64_t now_ms(const struct logs *l) { return l->world->clock->wall_ms(l->world->clock); }
+static inline bool dir_failed(const struct log_dir *d) { return atomic_load_explicit(&d->failed, memory_order_acquire); }
+
+/* J6: from here on nothing of this directory is acknowledged, moved or retried. Any thread; the telling happens on the house worker. Returns
+ * E_OFFLINE. */
+int dir_fail(struct log_dir *d, const char *what, const char *path, int err);
+
+/* ---- plog.c ---- */
+struct plog *plog_new(struct log_dir *d, const struct plog_spec *spec);                      /* not registered; no file touched */
+static inline bool plog_synced(const struct plog *p) { return p->conf.flush_messages == 1; } /* under mu */
+struct segment *plog_active(struct plog *p);                                                 /* under mu; borrowed */
+void plog_add_segment(struct plog *p, struct segment *s); /* takes the reference; under mu or unshared */
+int plog_seg_at(const struct plog *p,
+                int64_t offset); /* under mu: index of the segment that may hold offset; -1 before the first */
+/* After end, durable or the watermark changed: LSO follows. Under mu. */
+void plog_tail_moved(struct plog *p);
+/* Makes the log usable: first use after a clean start (nothing was opened then). 0 or negative. May block; any thread without locks. */
+int plog_warm(struct plog *p);
+int plog_warm_locked(struct plog *p); /* the same under maint */
+bool plog_is_warm(struct plog *p);
+int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. Blocks */
+
+/* ---- logs.c ---- */
+bool plog_name_eq(const struct map_node *n, const void *key);
+
+/* ---- watch.c ---- */
+struct plog_node *plog_node_of(struct plog *p, struct waker *home); /* at home */
+void plog_notify(struct plog *p);                                   /* without locks: posts to the loops that watch */
+
+/* ---- queue.c ---- */
+void queue_append_phase(struct plog_node *nd); /* at home, PHASE_APPEND: what was staged in this turn */
+void queue_own(struct plog *p);                /* worker: waits until the queue is its own */
+void queue_release(struct plog *p);            /* and lets it go on */
+int queue_roll(struct plog *p);                /* owner: a new active segment at the end */
+enum turn writer_turn(void *arg);              /* of struct log_dir */
+void queue_poke_writer(struct log_dir *d);
+struct batch_head;
+/* What pstate wants to know of a batch that has, or will have, `first` as its base offset. `whole` is read only for control batches. */
+void pbatch_of(const uint8_t *whole, const struct batch_head *h, int64_t first, struct pstate_batch *b);
+int plog_before_write(struct plog *p); /* worker: the clean marker goes before the first write (K3), also before logs_begin */
+
+/* ---- commit.c ---- */
+void commit_init(struct commit *c, struct log_dir *d);
+void commit_free(struct commit *c);
+void commit_start(struct commit *c);
+void commit_stop(struct commit *c);
+void commit_want(struct plog *p);   /* links p for the next commit and starts it; without locks */
+bool commit_step(struct commit *c); /* worker: one step; false: nothing to do */
+
+/* ---- house.c ---- */
+int house_start(struct logs *l);
+void house_stop(struct logs *l);
+void house_init(struct logs *l);
+void house_free(struct logs *l);
+void house_add(struct plog *p); /* p has something to seal */
+void house_kick(struct logs *l);
+void house_flush_at(struct logs *l, int64_t due_us);                               /* a log wants to be flushed by then */
+void house_arm(struct logs *l);                                                    /* the due times changed; any thread */
+void house_doom(struct log_dir *d, const char *path, bool tree, int64_t delay_ms); /* removes it later */
+int house_checkpoint_dir(struct log_dir *d);
+int plog_seal(struct plog *p);                                /* worker, under maint: J9, J16 */
+int64_t plog_recovery_point(struct plog *p);                  /* what R may be now */
+int plog_drop_segments(struct plog *p, int n, int64_t start); /* under maint: the first n */
+
+/* ---- read.c ---- */
+enum turn prefault_turn(void *arg); /* of struct logs */
+
+/* ---- recover.c ---- */
+/* Finds the segments of an existing log by a directory listing, without opening a file; deletes or completes what a cleaner or a deletion left. */
+int recover_list(struct plog *p, struct why *why);
+/* After a clean stop: end is what the recovery point says, nothing is opened (plog_warm does that). False: it does not say. */
+bool recover_cold(struct plog *p);
+/* The whole way from listed segments to a usable log. trusted: the last stop was clean, and nothing past R is expected; a log that contradicts
+ * this is recovered as after a crash. Blocks; under maint or unshared. */
+int recover_plog(struct plog *p, bool trusted, struct why *why);
+/* The first segment of a log without any: created, not synced. */
+int recover_first_segment(struct plog *p, int64_t base, struct why *why);

@@ -1,0 +1,646 @@
+/* Log directories: opening, finding what is there, starting, partitions, stopping (JOURNAL.md J14, J18; TAKEOVER.md K1, K3, K6). */
+#include "identity.h"
+#include "internal.h"
+#include "marker.h"
+#include "partmeta.h"
+#include "txidx.h"
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { SIM_FDS = 256 };
+#define METADATA_TOPIC S("__cluster_metadata")
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void read_settings(const struct conf *c, struct settings *set)
+{
+    *set = (struct settings){ .dirty_max = conf_i64(c, CONF_ODRADEK_DIRTY_MAX),
+                              .disk_reserve = conf_i64(c, CONF_ODRADEK_DISK_RESERVE),
+                              .hot = conf_i64(c, CONF_ODRADEK_HOT),
+                              .checkpoint_ms = MIN(conf_i64(c, CONF_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
+                                                   conf_i64(c, CONF_LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS)),
+                              .retain_ms = conf_i64(c, CONF_LOG_RETENTION_CHECK_INTERVAL_MS),
+                              .expire_check_ms = conf_i64(c, CONF_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS),
+                              .producer_expire_ms = conf_i64(c, CONF_PRODUCER_ID_EXPIRATION_MS),
+                              .recovery_threads = (int)conf_i64(c, CONF_NUM_RECOVERY_THREADS_PER_DATA_DIR) };
+    set->checkpoint_ms = MIN(MAX(set->checkpoint_ms, 1000), INT64_MAX / 4000);
+    set->retain_ms = MIN(set->retain_ms, INT64_MAX / 4000);
+    set->expire_check_ms = MIN(set->expire_check_ms, INT64_MAX / 4000);
+}
+
+static int fd_cap(struct logs *l)
+{
+    struct rlimit rl;
+    if (l->world->sim) return SIM_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur == RLIM_INFINITY) return 65536 / l->dirs_n;
+    return (int)(MIN(rl.rlim_cur, (rlim_t)4000000) / 4 / (rlim_t)l->dirs_n);
+}
+
+static int open_dir(struct logs *l, int i, struct slice path, struct identity_dir *id, struct why *w)
+{
+    struct log_dir *d = &l->dirs[i];
+    d->logs = l;
+    d->i = i;
+    d->path = mem_strdup(path);
+    d->lock_fd = -1;
+    atomic_init(&d->room_us, INT64_MIN / 2);
+    pthread_mutex_init(&d->write_mu, NULL);
+    pthread_mutex_init(&d->cut_mu, NULL);
+    list_init(&d->write_list);
+    arena_init(&d->arena);
+    commit_init(&d->commit, d);
+    fdcache_init(&d->fds, l->fs, fd_cap(l));
+
+    int rc = fs_mkdirs(l->fs, d->path);
+    if (rc < 0) return why(w, err_of_errno(rc), "log directory %s: %s", d->path, err_text(rc));
+    d->lock_fd = identity_lock(l->fs, d->path, w);
+    if (d->lock_fd < 0) return d->lock_fd;
+    id->path = d->path;
+    rc = identity_read(l->fs, d->path, &id->id, w);
+    if (rc < 0 && rc != E_NOT_FOUND) return rc;
+    id->present = rc == 0;
+
+    bool there;
+    rc = marker_read(l->fs, d->path, &there, &d->broker_epoch);
+    if (rc < 0) return why(w, rc, "%s: clean marker: %s", d->path, err_text(rc));
+    d->was_clean = there;
+    d->marker_there = there;
+    struct why reason;
+    if (checkpoint_read(l->fs, d->path, CHECKPOINT_RECOVERY, &d->arena, &d->recovery, &d->recovery_n, &reason) < 0 ||
+        checkpoint_read(l->fs, d->path, CHECKPOINT_START, &d->arena, &d->starts, &d->starts_n, &reason) < 0)
+        log_warn("storage", "checkpoint not readable: logs are recovered from their files", KV_STR("dir", d->path),
+                 KV_STR("why", reason.text));
+    return 0;
+}
+
+int logs_open(struct world *w, const struct conf *conf, struct logs **out, struct why *why_)
+{
+    struct logs *l = *out = new (struct logs);
+    int n, rc = 0;
+    const struct slice *paths = conf_dirs(conf, &n);
+    l->world = w;
+    l->fs = w->fs;
+    l->dirs_n = n;
+    l->dirs = mem_zalloc((size_t)n * sizeof(*l->dirs));
+    atomic_init(&l->max_producer_id, -1);
+    pthread_mutex_init(&l->mu, NULL);
+    list_init(&l->all);
+    read_settings(conf, &l->set);
+    house_init(l);
+
+    struct identity_dir *ids = mem_zalloc((size_t)n * sizeof(*ids));
+    int opened = 0;
+    while (opened < n && rc == 0) {
+        rc = open_dir(l, opened, paths[opened], &ids[opened], why_);
+        opened++;
+    }
+    l->dirs_n = opened;
+    if (rc == 0)
+        rc = identity_resolve(ids, n, conf_str(conf, CONF_ODRADEK_CLUSTER_ID),
+                              conf_is_set(conf, CONF_NODE_ID) ? conf_node_id(conf) : -1, w->rnd, why_);
+    for (int i = 0; i < n && rc == 0; i++) {
+        if (ids[i].changed) rc = identity_write(l->fs, ids[i].path, &ids[i].id, now_ms(l));
+        if (rc < 0) rc = why(why_, rc, "%s: meta.properties: %s", ids[i].path, err_text(rc));
+        l->dirs[i].id = ids[i].id.directory_id;
+    }
+    if (rc == 0) {
+        snprintf(l->cluster_id, sizeof(l->cluster_id), "%s", ids[0].id.cluster_id);
+        l->node_id = ids[0].id.node_id;
+    }
+    mem_free(ids);
+    if (rc < 0) logs_free(out);
+    return rc;
+}
+
+static void stop_workers(struct logs *l)
+{
+    for (int i = 0; i < l->dirs_n; i++) {
+        if (l->dirs[i].writer) worker_stop(&l->dirs[i].writer);
+        commit_stop(&l->dirs[i].commit);
+    }
+    house_stop(l);
+}
+
+void logs_free(struct logs **lp)
+{
+    struct logs *l = *lp;
+    *lp = NULL;
+    if (!l) return;
+    atomic_store(&l->closing, true);
+    if (l->begun) stop_workers(l);
+    house_free(l);
+    for (int i = 0; i < l->dirs_n; i++) commit_free(&l->dirs[i].commit);
+    struct list *n;
+    while ((n = list_pop(&l->all))) {
+        struct plog *p = container_of(n, struct plog, all_link);
+        plog_unref(&p);
+    }
+    for (int i = 0; i < l->dirs_n; i++) {
+        struct log_dir *d = &l->dirs[i];
+        fdcache_free(&d->fds);
+        if (d->lock_fd >= 0) l->fs->close(l->fs, d->lock_fd);
+        arena_free(&d->arena);
+        pthread_mutex_destroy(&d->write_mu);
+        pthread_mutex_destroy(&d->cut_mu);
+        mem_free(d->path);
+    }
+    map_free(&l->by_name);
+    pthread_mutex_destroy(&l->mu);
+    mem_free(l->dirs);
+    mem_free(l);
+}
+
+/* ---- what is there --------------------------------------------------------------------------------------------------------------------------------- */
+
+struct slice logs_cluster_id(const struct logs *l) { return slice_of(l->cluster_id); }
+int32_t logs_node_id(const struct logs *l) { return l->node_id; }
+int logs_dirs(const struct logs *l) { return l->dirs_n; }
+
+void logs_dir_info(const struct logs *l, int i, struct log_dir_info *out)
+{
+    const struct log_dir *d = &l->dirs[i];
+    struct fs_space sp = { -1, -1 };
+    *out = (struct log_dir_info){ .path = slice_of(d->path),
+                                  .id = d->id,
+                                  .offline = dir_failed(d),
+                                  .was_clean = d->was_clean,
+                                  .broker_epoch = d->broker_epoch };
+    if (out->offline || l->fs->space(l->fs, d->path, &sp) < 0) sp = (struct fs_space){ -1, -1 };
+    out->total_bytes = sp.total;
+    out->usable_bytes = sp.available;
+}
+
+bool logs_was_clean(const struct logs *l)
+{
+    for (int i = 0; i < l->dirs_n; i++)
+        if (!l->dirs[i].was_clean) return false;
+    return true;
+}
+
+static int found_cmp(const void *a, const void *b)
+{
+    const struct log_found *x = a, *y = b;
+    int c = slice_cmp(x->topic, y->topic);
+    if (c == 0) c = (x->partition > y->partition) - (x->partition < y->partition);
+    return c ? c : (x->dir > y->dir) - (x->dir < y->dir);
+}
+
+int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *w)
+{
+    int cap = 0;
+    struct log_found *v = NULL;
+    *n = 0;
+    for (int i = 0; i < l->dirs_n; i++) {
+        struct log_dir *d = &l->dirs[i];
+        struct slice *names;
+        int names_n, rc = l->fs->list(l->fs, d->path, a, &names, &names_n);
+        if (rc < 0) {
+            mem_free(v);
+            return why(w, err_of_errno(rc), "%s: %s", d->path, err_text(rc));
+        }
+        for (int k = 0; k < names_n; k++) {
+            struct partname pn;
+            struct fs_stat st;
+            char path[SEG_PATH];
+            if (partname_parse(names[k], &pn) != 0 || pn.kind != PARTNAME_LIVE || slice_eq(pn.topic, METADATA_TOPIC)) continue;
+            snprintf(path, sizeof(path), "%s/" S_FMT, d->path, S_ARG(names[k]));
+            if (l->fs->stat(l->fs, path, &st) < 0 || !st.is_dir) continue;
+            if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+            struct log_found *f = &v[(*n)++];
+            *f = (struct log_found){ .topic = pn.topic, .partition = pn.partition, .dir = i };
+            struct why reason;
+            rc = partmeta_read(l->fs, path, &f->topic_id, &reason);
+            if (rc < 0) f->topic_id = UUID_ZERO;
+            if (rc < 0 && rc != E_NOT_FOUND)
+                log_warn("storage", "partition.metadata not readable", KV_STR("path", path), KV_STR("why", reason.text));
+        }
+    }
+    *found = arena_array(a, struct log_found, MAX(*n, 1));
+    if (*n) {
+        memcpy(*found, v, (size_t)*n * sizeof(*v));
+        qsort(*found, (size_t)*n, sizeof(*v), found_cmp);
+    }
+    mem_free(v);
+    return 0;
+}
+
+/* K3: durably gone before the first write. */
+static int remove_marker(struct log_dir *d)
+{
+    if (!atomic_load(&d->marker_there)) return 0;
+    int rc = marker_remove(d->logs->fs, d->path);
+    if (rc == 0) atomic_store(&d->marker_there, false);
+    return rc;
+}
+
+int plog_before_write(struct plog *p)
+{
+    int rc = remove_marker(p->dir);
+    return rc < 0 ? dir_fail(p->dir, "clean marker", p->dir->path, rc) : 0;
+}
+
+int logs_begin(struct logs *l, struct why *w)
+{
+    assert(!l->begun);
+    for (int i = 0; i < l->dirs_n; i++) {
+        struct log_dir *d = &l->dirs[i];
+        atomic_store(&d->marker_there, true); /* a removal of a former run may not be durable */
+        int rc = remove_marker(d);
+        if (rc < 0) return why(w, rc, "%s: clean marker: %s", d->path, err_text(rc));
+    }
+    l->begun = true;
+    for (int i = 0; i < l->dirs_n; i++) {
+        struct log_dir *d = &l->dirs[i];
+        char name[32];
+        snprintf(name, sizeof(name), "write-%d", i);
+        d->writer = worker_start(l->world, name, writer_turn, d);
+        commit_start(&d->commit);
+    }
+    house_start(l);
+    for (int i = 0; i < l->dirs_n; i++) { /* deletions a former run began */
+        struct log_dir *d = &l->dirs[i];
+        struct arena a;
+        struct slice *names;
+        int n;
+        arena_init(&a);
+        if (l->fs->list(l->fs, d->path, &a, &names, &n) < 0) n = 0;
+        for (int k = 0; k < n; k++) {
+            struct partname pn;
+            char path[SEG_PATH];
+            if (partname_parse(names[k], &pn) != 0 || pn.kind != PARTNAME_DELETE) continue;
+            snprintf(path, sizeof(path), "%s/" S_FMT, d->path, S_ARG(names[k]));
+            house_doom(d, path, true, 0);
+        }
+        arena_free(&a);
+    }
+    return 0;
+}
+
+/* ---- partitions -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int emptiest_dir(const struct logs *l)
+{
+    int best = -1;
+    for (int i = 0; i < l->dirs_n; i++)
+        if (!dir_failed(&l->dirs[i]) && (best < 0 || l->dirs[i].partitions < l->dirs[best].partitions)) best = i;
+    return best;
+}
+
+/* Enters p among all; E_EXISTS when it is open already. */
+static int enter(struct plog *p)
+{
+    struct logs *l = p->logs;
+    int rc = 0;
+    pthread_mutex_lock(&l->mu);
+    struct map_node *there = map_find(&l->by_name, hash_slice(slice_of(p->name)), plog_name_eq, p->name);
+    if (there) rc = E_EXISTS;
+    else {
+        map_put(&l->by_name, p->name_node.hash = hash_slice(slice_of(p->name)), &p->name_node);
+        list_push(&l->all, &plog_ref(p)->all_link);
+        atomic_fetch_add(&p->dir->partitions, 1);
+    }
+    pthread_mutex_unlock(&l->mu);
+    return rc;
+}
+
+bool plog_name_eq(const struct map_node *n, const void *key)
+{
+    return strcmp(container_of(n, struct plog, name_node)->name, key) == 0;
+}
+
+/* Takes p out again, with the reference of `all`. */
+static void leave(struct plog *p)
+{
+    struct logs *l = p->logs;
+    pthread_mutex_lock(&l->mu);
+    bool was = list_linked(&p->all_link);
+    if (was) {
+        list_remove(&p->all_link);
+        map_remove(&l->by_name, &p->name_node);
+        atomic_fetch_sub(&p->dir->partitions, 1);
+    }
+    pthread_mutex_unlock(&l->mu);
+    if (was) plog_unref(&p);
+}
+
+/* Directory, empty segment, partition.metadata, entries synced (K6, J8). */
+static int create(struct plog *p, bool sync_parent, struct why *w)
+{
+    struct fs *fs = p->logs->fs;
+    int rc = fs->mkdir(fs, p->path);
+    if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
+    rc = recover_first_segment(p, 0, w);
+    for (enum seg_file f = SEG_OFF; rc == 0 && f <= SEG_TIME; f++) {
+        char path[SEG_PATH];
+        seg_path(p->segs[0], f, path);
+        int fd = fs->open(fs, path, FS_WRITE | FS_CREATE);
+        if (fd >= 0) fs->close(fs, fd);
+        else rc = why(w, err_of_errno(fd), "%s: %s", path, err_text(fd));
+    }
+    if (rc == 0 && (rc = partmeta_write(fs, p->path, p->topic_id)) < 0)
+        why(w, rc, "%s: partition.metadata: %s", p->path, err_text(rc));
+    if (rc == 0 && sync_parent && (rc = fs->sync_dir(fs, p->dir->path)) < 0)
+        rc = why(w, err_of_errno(rc), "%s: %s", p->dir->path, err_text(rc));
+    if (rc < 0) {
+        fs_remove_tree(fs, p->path);
+        return rc;
+    }
+    p->segs[0]->entry_unsynced = false; /* partmeta_write synced the directory after it was made */
+    p->recovery_point = 0;
+    p->newest_snapshot = -1;
+    p->warm = true;
+    if (p->leader_epoch >= 0) p->epochs_dirty = epochs_assign(&p->epochs, p->leader_epoch, 0);
+    return 0;
+}
+
+static int open_existing(struct plog *p, struct why *w)
+{
+    struct log_dir *d = p->dir;
+    struct uuid id;
+    bool metadata = slice_eq(slice_of(p->topic), METADATA_TOPIC);
+    int rc = partmeta_read(p->logs->fs, p->path, &id, w);
+    if (rc == E_NOT_FOUND) {
+        rc = 0;
+        if (!uuid_is_zero(p->topic_id)) {
+            if ((rc = remove_marker(d)) == 0) rc = partmeta_write(p->logs->fs, p->path, p->topic_id);
+            if (rc < 0) return why(w, rc, "%s: partition.metadata: %s", p->path, err_text(rc));
+        }
+    } else if (rc < 0) return rc;
+    else if (uuid_is_zero(p->topic_id)) p->topic_id = id;
+    else if (!uuid_eq(id, p->topic_id))
+        return why(w, E_INCONSISTENT_TOPIC_ID, "%s: partition.metadata names another topic id", p->path);
+
+    rc = recover_list(p, w);
+    if (rc < 0) return rc;
+    p->recovery_point = metadata ? 0 : checkpoint_find(d->recovery, d->recovery_n, slice_of(p->topic), p->partition);
+    p->start_floor = metadata ? 0 : MAX(0, checkpoint_find(d->starts, d->starts_n, slice_of(p->topic), p->partition));
+    if (d->was_clean && !metadata && recover_cold(p)) return 0;
+    return recover_plog(p, d->was_clean && !metadata, w);
+}
+
+static int open_partition(struct logs *l, const struct plog_spec *spec, bool sync_parent, struct plog **out, struct why *w)
+{
+    *out = NULL;
+    if (!topic_name_valid(spec->topic) || spec->partition < 0) return why(w, E_INVALID_TOPIC_EXCEPTION, "not a topic name");
+    int dir = spec->dir;
+    char name[PARTNAME_MAX];
+    partname_format(name, spec->topic, spec->partition);
+    for (int i = 0; dir < 0 && i < l->dirs_n; i++) { /* it may be there already, of a creation that a crash cut short */
+        char path[SEG_PATH];
+        struct fs_stat st;
+        snprintf(path, sizeof(path), "%s/%s", l->dirs[i].path, name);
+        if (!dir_failed(&l->dirs[i]) && l->fs->stat(l->fs, path, &st) == 0 && st.is_dir) dir = i;
+    }
+    if (dir < 0) dir = emptiest_dir(l);
+    if (dir < 0 || dir >= l->dirs_n || dir_failed(&l->dirs[dir])) return why(w, E_OFFLINE, "%s: log directory is offline", name);
+
+    struct plog *p = plog_new(&l->dirs[dir], spec);
+    struct fs_stat st;
+    int rc = l->fs->stat(l->fs, p->path, &st);
+    if (rc == -ENOENT && spec->must_exist) rc = why(w, E_NOT_FOUND, "%s: not there", p->path);
+    else if (rc == -ENOENT) rc = create(p, sync_parent, w);
+    else if (rc == 0 && !st.is_dir) rc = why(w, E_EXISTS, "%s: not a directory", p->path);
+    else if (rc == 0) rc = open_existing(p, w);
+    else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
+    if (rc == 0) rc = enter(p);
+    if (rc < 0) plog_unref(&p);
+    *out = p;
+    return rc;
+}
+
+int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *w)
+{
+    return open_partition(l, spec, true, out, w);
+}
+
+/* ---- many at once --------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* fn(arg, 0 … n−1) on some threads; the caller waits. One thread in the simulated world: the caller's. */
+struct crowd {
+    void (*fn)(void *arg, int i);
+    void *arg;
+    int n;
+    _Atomic int next;
+    pthread_mutex_t mu;
+    pthread_cond_t cv;
+    int done;
+};
+
+static enum turn crowd_turn(void *arg)
+{
+    struct crowd *c = arg;
+    int i = atomic_fetch_add(&c->next, 1);
+    if (i >= c->n) return TURN_IDLE;
+    c->fn(c->arg, i);
+    pthread_mutex_lock(&c->mu);
+    if (++c->done == c->n) pthread_cond_broadcast(&c->cv);
+    pthread_mutex_unlock(&c->mu);
+    return TURN_MORE;
+}
+
+static void in_parallel(struct logs *l, const char *name, int n, void (*fn)(void *arg, int i), void *arg)
+{
+    enum { THREADS_MAX = 16, WORTH = 8 };
+    int threads = MIN(MIN(l->set.recovery_threads * l->dirs_n, THREADS_MAX), n / WORTH);
+    if (l->world->sim || threads < 2) {
+        for (int i = 0; i < n; i++) fn(arg, i);
+        return;
+    }
+    struct crowd c = { .fn = fn, .arg = arg, .n = n };
+    struct worker *w[THREADS_MAX];
+    pthread_mutex_init(&c.mu, NULL);
+    pthread_cond_init(&c.cv, NULL);
+    for (int i = 0; i < threads; i++) {
+        w[i] = worker_start(l->world, name, crowd_turn, &c);
+        worker_kick(w[i]);
+    }
+    pthread_mutex_lock(&c.mu);
+    while (c.done < n) pthread_cond_wait(&c.cv, &c.mu);
+    pthread_mutex_unlock(&c.mu);
+    for (int i = 0; i < threads; i++) worker_stop(&w[i]);
+    pthread_mutex_destroy(&c.mu);
+    pthread_cond_destroy(&c.cv);
+}
+
+struct opening {
+    struct logs *logs;
+    const struct plog_spec *specs;
+    struct plog **outs;
+    int *errs;
+    struct why *first;
+    _Atomic bool said;
+};
+
+static void open_one(void *arg, int i)
+{
+    struct opening *o = arg;
+    struct why w = { "" };
+    o->errs[i] = open_partition(o->logs, &o->specs[i], false, &o->outs[i], &w);
+    if (o->errs[i] < 0 && !atomic_exchange(&o->said, true) && o->first) *o->first = w;
+}
+
+void logs_partitions(struct logs *l, const struct plog_spec *specs, int n, struct plog **outs, int *errs, struct why *first)
+{
+    struct opening o = { .logs = l, .specs = specs, .outs = outs, .errs = errs, .first = first };
+    in_parallel(l, "recover", n, open_one, &o);
+    for (int d = 0; d < l->dirs_n; d++) { /* one sync for the names of all new ones (J8) */
+        bool any = false;
+        for (int i = 0; i < n; i++) any |= outs[i] && outs[i]->dir->i == d && !specs[i].must_exist;
+        int rc = any ? l->fs->sync_dir(l->fs, l->dirs[d].path) : 0;
+        if (rc == 0) continue;
+        dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
+        for (int i = 0; i < n; i++) {
+            if (!outs[i] || outs[i]->dir->i != d) continue;
+            leave(outs[i]);
+            plog_unref(&outs[i]);
+            errs[i] = E_OFFLINE;
+        }
+    }
+}
+
+int logs_delete_partition(struct logs *l, struct plog *p)
+{
+    struct fs *fs = l->fs;
+    char name[PARTNAME_MAX], path[SEG_PATH];
+    pthread_mutex_lock(&p->mu);
+    p->gone = true;
+    pthread_mutex_unlock(&p->mu);
+    plog_notify(p);
+    queue_own(p); /* what is queued hears E_GONE; nothing is written any more */
+    queue_release(p);
+
+    int rc = 0;
+    pthread_mutex_lock(&p->maint);
+    leave(plog_ref(p));
+    if (!dir_failed(p->dir)) {
+        partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_DELETE, rnd_uuid(l->world->rnd));
+        snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
+        rc = fs->rename(fs, p->path, path);
+        if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
+        if (rc < 0) rc = dir_fail(p->dir, "deletion", p->path, rc);
+        if (rc == 0) rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for a later log's of this name */
+        if (rc == E_NO_SPACE) rc = 0;
+        if (!dir_failed(p->dir)) house_doom(p->dir, path, true, p->conf.file_delete_delay_ms);
+    }
+    pthread_mutex_unlock(&p->maint);
+    plog_unref(&p);
+    return rc;
+}
+
+int64_t logs_max_producer_id(struct logs *l)
+{
+    int64_t max = -1;
+    struct plog **v = NULL;
+    int n = 0, cap = 0;
+    pthread_mutex_lock(&l->mu);
+    list_each (it, &l->all) {
+        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        v[n++] = plog_ref(container_of(it, struct plog, all_link));
+    }
+    pthread_mutex_unlock(&l->mu);
+    for (int i = 0; i < n; i++) {
+        pthread_mutex_lock(&v[i]->mu);
+        if (v[i]->warm) max = MAX(max, pstate_max_producer_id(&v[i]->ps));
+        int64_t snapshot = v[i]->newest_snapshot;
+        pthread_mutex_unlock(&v[i]->mu);
+        struct bytes b = { 0 };
+        char path[SEG_PATH];
+        seg_path_in(v[i]->path, snapshot, SEG_SNAPSHOT, path);
+        if (snapshot >= 0 && fs_read_file(l->fs, path, 1 << 30, &b) == 0)
+            max = MAX(max, pstate_file_max_id((struct slice){ (const char *)b.p, b.n }));
+        bytes_free(&b);
+        plog_unref(&v[i]);
+    }
+    mem_free(v);
+    return max;
+}
+
+/* ---- stopping --------------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Indexes, snapshot and epochs of a log that was used; everything in it is durable already. */
+static int close_log(struct plog *p)
+{
+    struct fs *fs = p->logs->fs;
+    struct bytes time = { 0 };
+    char path[SEG_PATH];
+    int rc = plog_seal(p);
+    if (rc == 0) rc = plog_write_epochs(p);
+    if (rc < 0) return rc;
+    pthread_mutex_lock(&p->mu);
+    struct segment *s = plog_active(p);
+    bool work = p->appended || s->off.tail.n || s->time.tail.n;
+    if (work) {
+        seg_note_close(s->base, &s->gauge, &time);
+        if (time.n) bytes_put(&s->time.tail, time.p, time.n);
+    }
+    pthread_mutex_unlock(&p->mu);
+    bytes_free(&time);
+    bool snapshot = p->has_snapshots && pstate_snapshot_due(&p->ps);
+    if (work) {
+        if ((rc = seg_save_indexes(s)) < 0) return rc;
+        seg_path(s, SEG_TXN, path);
+        if ((rc = txidx_sync(fs, path)) < 0) return rc;
+    }
+    if (snapshot && (rc = pstate_snapshot(&p->ps, fs, p->path)) < 0) return rc;
+    if (work && (rc = fs->sync_dir(fs, p->path)) < 0) return err_of_errno(rc);
+    p->appended = false;
+    return 0;
+}
+
+struct closing {
+    struct plog **v;
+    int *errs;
+};
+
+static void close_one(void *arg, int i)
+{
+    struct closing *c = arg;
+    struct plog *p = c->v[i];
+    c->errs[i] = !dir_failed(p->dir) && plog_is_warm(p) ? close_log(p) : 0;
+}
+
+int logs_close(struct logs *l, int64_t broker_epoch)
+{
+    int n = 0, cap = 0, rc = 0;
+    struct plog **v = NULL;
+    if (!l->begun) return 0;
+    atomic_store(&l->closing, true); /* appends are refused from here on */
+    pthread_mutex_lock(&l->mu);
+    list_each (it, &l->all) {
+        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        v[n++] = plog_ref(container_of(it, struct plog, all_link));
+    }
+    pthread_mutex_unlock(&l->mu);
+    for (int i = 0; i < n; i++) { /* what is being written is finished */
+        queue_own(v[i]);
+        queue_release(v[i]);
+    }
+    for (int i = 0; i < l->dirs_n; i++)
+        if (l->dirs[i].writer) worker_stop(&l->dirs[i].writer);
+    for (int i = 0; i < n; i++) plog_commit(v[i]);
+    for (int i = 0; i < l->dirs_n; i++)
+        while (commit_step(&l->dirs[i].commit)) {}
+    stop_workers(l);
+    l->begun = false;
+
+    struct closing c = { .v = v, .errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(int)) };
+    in_parallel(l, "close", n, close_one, &c);
+    for (int d = 0; d < l->dirs_n; d++) {
+        struct log_dir *dir = &l->dirs[d];
+        int one = dir_failed(dir) ? E_OFFLINE : 0;
+        for (int i = 0; i < n && one == 0; i++) {
+            if (v[i]->dir != dir) continue;
+            one = c.errs[i];
+            if (one == 0 && v[i]->durable < v[i]->end) one = E_IO;
+            if (one < 0) log_error("storage", "log not closed, no clean marker", KV_STR("log", v[i]->name), KV_ERR(one));
+        }
+        if (one == 0) one = house_checkpoint_dir(dir);
+        if (one == 0) one = l->fs->sync_dir(l->fs, dir->path) < 0 ? E_IO : 0;
+        if (one == 0) one = marker_write(l->fs, dir->path, broker_epoch); /* last (K3) */
+        if (one < 0 && rc == 0) rc = one;
+    }
+    for (int i = 0; i < n; i++) plog_unref(&v[i]);
+    mem_free(v);
+    mem_free(c.errs);
+    return rc;
+}

@@ -1,0 +1,382 @@
+/* Reading: an offset becomes a part of a segment file, bounded by the watermark as it was in the same critical section (J19).
+ *
+ * The place of an offset comes from the reader's cursor (tail readers touch no index), else from the sparse index and a walk over the batch headers
+ * that follow. Bytes below a bound that was once published never change, so all of that runs without the log's mutex. */
+#include "internal.h"
+#include "txidx.h"
+
+enum {
+    HEADS = 8192,            /* bytes of headers read at once */
+    LONG_WALK = 1024 * 1024, /* an index that leaves more than this to walk, */
+    LONG_WALK_BATCHES = 256, /* in so many batches, is short: it is rebuilt */
+    PREFAULT_CHUNK = 256 * 1024
+};
+
+/* ---- finding the place ------------------------------------------------------------------------------------------------------------------ */
+
+/* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. */
+static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, uint32_t *at, struct batch_head *h)
+{
+    uint8_t buf[HEADS];
+    uint32_t from = 0;
+    if (limit == 0) return 0;
+    if (offset > s->base) {
+        int rc = seg_lookup(s, offset, &from);
+        if (rc < 0 && rc != E_NOT_FOUND) return rc;
+        if (rc < 0 || from >= limit) from = 0;
+    }
+    int fd = seg_pin(s, false);
+    if (fd < 0) return err_of_errno(fd);
+    struct walk w;
+    int rc, batches = 0;
+again:
+    walk_begin(&w, s->dir->logs->fs, fd, from, limit, buf, sizeof(buf));
+    while ((rc = walk_peek(&w, h, NULL)) == 1) {
+        if (from > 0 && w.at == from &&
+            (h->base_offset > offset || h->base_offset < s->base)) { /* not what an index may point to */
+            rc = E_CORRUPT_MESSAGE;
+            break;
+        }
+        if (batch_last_offset(h) >= offset) break;
+        batches++;
+        walk_skip(&w, h);
+    }
+    if (rc == E_CORRUPT_MESSAGE && from > 0 && w.at == from && batches == 0) {
+        log_warn("storage", "index points to no batch, rebuilding it", KV_STR("log", s->log->name), KV_I64("segment", s->base),
+                 KV_I64("position", from));
+        pthread_mutex_lock(&s->log->mu);
+        s->rebuild = true;
+        pthread_mutex_unlock(&s->log->mu);
+        house_add(s->log);
+        from = 0;
+        goto again;
+    }
+    if (rc == E_CORRUPT_MESSAGE && walk_resync(&w, h, s->base)) { /* damage in synced data: what follows it works */
+        if (h->base_offset > offset) rc = E_CORRUPT_MESSAGE;
+        else if (batch_last_offset(h) >= offset) rc = 1;
+        else {
+            from = (uint32_t)w.at + (uint32_t)h->size;
+            if (from < limit) goto again;
+            rc = 0;
+        }
+    }
+    if (rc == 1 && w.at - from > LONG_WALK && batches > LONG_WALK_BATCHES) {
+        pthread_mutex_lock(&s->log->mu);
+        bool add = s->sealed && !s->rebuild;
+        if (add) s->rebuild = true;
+        pthread_mutex_unlock(&s->log->mu);
+        if (add) house_add(s->log);
+    }
+    seg_unpin(s);
+    *at = (uint32_t)w.at;
+    return rc;
+}
+
+/* How far a reader may go in a segment: the file position of what upto says. Under mu. UINT32_MAX with *translate: the bound is an offset inside
+ * that has to be looked up. */
+static uint32_t bound_in(const struct plog *p, const struct segment *s, enum read_upto upto, bool *translate)
+{
+    *translate = false;
+    if (upto == READ_END) return s->size;
+    if (upto == READ_STABLE && p->stable < p->watermark) {
+        int i = plog_seg_at(p, p->stable);
+        int64_t stable_base = i < 0 ? 0 : p->segs[i]->base;
+        if (s->base > stable_base) return 0;
+        if (s->base == stable_base) *translate = true;
+    }
+    if (s->base > p->mark_base) return 0;
+    if (s->base < p->mark_base) return s->size;
+    return MIN(p->mark_at, s->size);
+}
+
+static int64_t bound_offset(const struct plog *p, enum read_upto upto)
+{
+    return upto == READ_END ? p->end : upto == READ_STABLE ? p->stable : p->watermark;
+}
+
+struct place {
+    struct segment *seg; /* one reference */
+    uint32_t at;         /* where the batch that holds the offset (or the next one) begins */
+    uint32_t limit;
+    struct batch_head head;
+    bool have_head;
+};
+
+/* Finds where a read from `offset` begins. 1 with *pl; 0: nothing readable there; or an error. *at: the offsets it was judged by. */
+static int find_place(struct plog *p, int64_t offset, enum read_upto upto, const struct plog_cursor *c, struct plog_offsets *at,
+                      struct place *pl)
+{
+    *pl = (struct place){ 0 };
+    int64_t from = offset;
+    for (int tries = 0; tries < 1000000; tries++) {
+        bool translate;
+        pthread_mutex_lock(&p->mu);
+        *at = (struct plog_offsets){ .start = p->start,
+                                     .stable = p->stable,
+                                     .watermark = p->watermark,
+                                     .durable = p->durable,
+                                     .end = p->end,
+                                     .leader_epoch = p->leader_epoch,
+                                     .gone = p->gone,
+                                     .offline = p->offline };
+        int rc = p->gone                                ? E_GONE
+                 : p->offline || dir_failed(p->dir)     ? E_OFFLINE
+                 : offset < p->start || offset > p->end ? E_OFFSET_OUT_OF_RANGE
+                                                        : 0;
+        int i = rc == 0 && from < bound_offset(p, upto) ? plog_seg_at(p, from) : -1;
+        if (rc < 0 || i < 0) {
+            pthread_mutex_unlock(&p->mu);
+            return rc;
+        }
+        struct segment *s = p->segs[i];
+        uint32_t limit = bound_in(p, s, upto, &translate);
+        int64_t next = i + 1 < p->segs_n ? p->segs[i + 1]->base : INT64_MAX, stable = p->stable;
+        if (limit == 0) {
+            bool go_on = next < bound_offset(p, upto);
+            pthread_mutex_unlock(&p->mu);
+            if (!go_on) return 0;
+            from = next;
+            continue;
+        }
+        bool known =
+            c && c->generation == p->generation && c->offset == from && c->base == s->base && c->at <= limit && !translate;
+        seg_ref(s);
+        pthread_mutex_unlock(&p->mu);
+
+        uint32_t pos = 0;
+        rc = 1;
+        if (translate) {
+            struct batch_head h;
+            rc = find_in_segment(s, stable, limit, &pos, &h);
+            if (rc == 1) limit = pos;
+            if (rc >= 0) rc = 1;
+        }
+        if (rc == 1 && known && c->at < limit) pl->at = c->at;
+        else if (rc == 1) {
+            rc = find_in_segment(s, from, limit, &pl->at, &pl->head);
+            pl->have_head = rc == 1;
+        }
+        if (rc == 1) {
+            pl->seg = s;
+            pl->limit = limit;
+            return 1;
+        }
+        pthread_mutex_lock(&p->mu);
+        bool deleted = s->deleted;
+        pthread_mutex_unlock(&p->mu);
+        seg_unref(&s);
+        if (rc < 0 && !deleted) return rc;
+        if (rc == 0 && next != INT64_MAX) from = next; /* a gap that compaction left at its end */
+        else if (!deleted) return 0;
+    }
+    return E_IO;
+}
+
+/* ---- plog_read -------------------------------------------------------------------------------------------------------------------------- */
+
+void range_release(struct file_range *r)
+{
+    if (r->seg) {
+        struct plog *p = r->seg->log; /* a range keeps its log */
+        if (r->fd >= 0) seg_unpin(r->seg);
+        seg_unref(&r->seg);
+        plog_unref(&p);
+    }
+    *r = (struct file_range){ .fd = -1 };
+}
+
+/* Aborted transactions that overlap [offset, upto). */
+static int find_aborted(struct plog *p, struct plog_read *r, int64_t base, int64_t upto)
+{
+    struct txidx_found found = { .arena = r->arena };
+    bool complete = false;
+    char path[SEG_PATH];
+    while (!complete) {
+        seg_path_in(p->path, base, SEG_TXN, path);
+        int rc = txidx_collect(p->logs->fs, path, r->offset, upto, &found, &complete);
+        if (rc < 0 && rc != E_NOT_FOUND) return rc;
+        pthread_mutex_lock(&p->mu);
+        int i = plog_seg_at(p, base) + 1;
+        bool more = i < p->segs_n;
+        if (more) base = p->segs[i]->base;
+        pthread_mutex_unlock(&p->mu);
+        if (!more) break;
+    }
+    r->aborted = arena_array(r->arena, struct aborted_txn, found.n);
+    for (int i = 0; i < found.n; i++)
+        r->aborted[i] = (struct aborted_txn){ .producer_id = found.v[i].producer_id, .first_offset = found.v[i].first };
+    r->aborted_n = found.n;
+    return 0;
+}
+
+int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
+{
+    struct place pl;
+    r->range = (struct file_range){ .fd = -1 };
+    r->aborted = NULL;
+    r->aborted_n = r->upto == READ_STABLE ? 0 : -1;
+    if (!plog_is_warm(p)) {
+        int rc = plog_warm(p);
+        plog_offsets(p, &r->at);
+        if (rc < 0) return r->at.gone ? E_GONE : rc;
+    }
+    int rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
+    if (rc <= 0 || r->max_bytes == 0) {
+        if (rc == 1) seg_unref(&pl.seg);
+        return MIN(rc, 0);
+    }
+    int fd = seg_pin(pl.seg, false);
+    if (fd < 0) {
+        seg_unref(&pl.seg);
+        if (fd != -ENOENT) return err_of_errno(fd);
+        plog_offsets(p, &r->at); /* deleted between the two */
+        return r->at.gone ? E_GONE : E_OFFSET_OUT_OF_RANGE;
+    }
+    uint32_t n = pl.limit - pl.at, want = r->max_bytes;
+    if (n > want && r->whole_first) {
+        if (!pl.have_head) {
+            uint8_t buf[128];
+            struct walk w;
+            walk_begin(&w, p->logs->fs, fd, pl.at, pl.limit, buf, sizeof(buf));
+            pl.have_head = walk_peek(&w, &pl.head, NULL) == 1;
+        }
+        if (pl.have_head) want = MAX(want, (uint32_t)pl.head.size);
+    }
+    bool whole = n <= want;
+    n = MIN(n, want);
+    r->range = (struct file_range){ .seg = pl.seg, .fd = fd, .at = pl.at, .n = n };
+    plog_ref(p);
+
+    int64_t upto =
+        bound_offset(&(struct plog){ .end = r->at.end, .stable = r->at.stable, .watermark = r->at.watermark }, r->upto);
+    if (c) {
+        int64_t base = pl.seg->base;
+        *c = (struct plog_cursor){ .offset = -1 };
+        pthread_mutex_lock(&p->mu);
+        int i = plog_seg_at(p, base);
+        if (whole && i >= 0 && p->segs[i]->base == base) { /* the next read begins where this one ends */
+            if (i + 1 < p->segs_n && p->segs[i + 1]->base <= upto)
+                *c = (struct plog_cursor){ .offset = p->segs[i + 1]->base, .base = p->segs[i + 1]->base, .at = 0 };
+            else *c = (struct plog_cursor){ .offset = upto, .base = base, .at = pl.limit };
+            c->generation = p->generation;
+        }
+        pthread_mutex_unlock(&p->mu);
+    }
+    if (r->upto == READ_STABLE) {
+        rc = find_aborted(p, r, pl.seg->base, upto);
+        if (rc < 0) {
+            range_release(&r->range);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c)
+{
+    struct plog_offsets at;
+    struct place pl;
+    if (!plog_is_warm(p) && plog_warm(p) < 0) return 0;
+
+    /* At the very end, as a parked reader is, or with a cursor in the segment of the bound: no file is touched. */
+    pthread_mutex_lock(&p->mu);
+    bool nothing = p->gone || p->offline || offset < p->start || offset >= bound_offset(p, upto);
+    bool near = !nothing && c && c->offset == offset && c->generation == p->generation && c->base == p->mark_base &&
+                (upto == READ_WATERMARK || (upto == READ_STABLE && p->stable == p->watermark));
+    int64_t n = near ? (int64_t)p->mark_at - c->at : 0;
+    pthread_mutex_unlock(&p->mu);
+    if (nothing) return 0;
+    if (near && n > 0) return n;
+
+    if (find_place(p, offset, upto, c, &at, &pl) <= 0) return 0;
+    if (c) {
+        pthread_mutex_lock(&p->mu);
+        *c = (struct plog_cursor){ .offset = offset, .base = pl.seg->base, .at = pl.at, .generation = p->generation };
+        pthread_mutex_unlock(&p->mu);
+    }
+    n = (int64_t)pl.limit - pl.at;
+    seg_unref(&pl.seg);
+    return n;
+}
+
+/* ---- ranges -------------------------------------------------------------------------------------------------------------------------------- */
+
+int range_copy(const struct file_range *r, uint32_t skip, void *out, uint32_t n)
+{
+    struct fs *fs = r->seg->dir->logs->fs;
+    assert((uint64_t)skip + n <= r->n);
+    ssize_t got = fs->pread(fs, r->fd, out, n, r->at + skip);
+    if (got < 0) return err_of_errno((int)got);
+    return got == (ssize_t)n ? 0 : E_IO; /* somebody else cut our file */
+}
+
+bool range_is_hot(const struct file_range *r)
+{
+    struct segment *s = r->seg;
+    if (!s) return true;
+    int64_t hot = s->dir->logs->set.hot;
+    if (atomic_load_explicit(&s->dir->written, memory_order_relaxed) - (s->heat + r->at) <= hot) return true;
+    pthread_mutex_lock(&s->log->mu);
+    bool warm = r->at >= s->warm && r->at + r->n <= s->warm_to;
+    pthread_mutex_unlock(&s->log->mu);
+    return warm;
+}
+
+struct prefault {
+    struct list link;
+    struct segment *seg; /* one reference, pinned */
+    struct plog *log;    /* one reference */
+    int fd;
+    int64_t at;
+    uint32_t n;
+    struct waker *home;
+    ticket who;
+};
+
+enum turn prefault_turn(void *arg)
+{
+    struct logs *l = arg;
+    struct house *h = &l->house;
+    pthread_mutex_lock(&h->mu);
+    struct list *n = list_pop(&h->prefault);
+    pthread_mutex_unlock(&h->mu);
+    if (!n) return TURN_IDLE;
+    struct prefault *f = container_of(n, struct prefault, link);
+    uint8_t *buf = mem_alloc(PREFAULT_CHUNK);
+    for (uint32_t done = 0; done < f->n;) {
+        uint32_t now = MIN(f->n - done, (uint32_t)PREFAULT_CHUNK);
+        if (l->fs->pread(l->fs, f->fd, buf, now, f->at + done) < (ssize_t)now) break;
+        done += now;
+    }
+    mem_free(buf);
+    pthread_mutex_lock(&f->log->mu);
+    if (f->at == f->seg->warm_to)
+        f->seg->warm_to += f->n; /* also when the disk failed: the reader shall find out, not wait again */
+    else {
+        f->seg->warm = (uint32_t)f->at;
+        f->seg->warm_to = (uint32_t)f->at + f->n;
+    }
+    pthread_mutex_unlock(&f->log->mu);
+    waker_poke(f->home, f->who);
+    seg_unpin(f->seg);
+    seg_unref(&f->seg);
+    plog_unref(&f->log);
+    mem_free(f);
+    return TURN_MORE;
+}
+
+void range_prefault(struct logs *l, const struct file_range *r, struct waker *home, ticket who)
+{
+    struct prefault *f = new (struct prefault);
+    f->fd = seg_pin(r->seg, false); /* open already: r pins it */
+    f->seg = seg_ref(r->seg);
+    f->log = plog_ref(r->seg->log);
+    f->at = r->at;
+    f->n = r->n;
+    f->home = home;
+    f->who = who;
+    pthread_mutex_lock(&l->house.mu);
+    list_push(&l->house.prefault, &f->link);
+    pthread_mutex_unlock(&l->house.mu);
+    worker_kick(l->house.prefaulter);
+}
