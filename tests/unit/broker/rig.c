@@ -13,6 +13,14 @@ static void rig_up(struct rig *r)
     peer_settle(r);
 }
 
+static void peer_hang_up(struct peer *p)
+{
+    if (!p->client) return;
+    client_close(p->client);
+    p->client = NULL;
+    list_remove(&p->link);
+}
+
 static void on_drained(struct shard *s, void *arg)
 {
     struct rig *r = arg;
@@ -25,6 +33,7 @@ static void rig_down(struct rig *r)
     r->drained = 0;
     broker_drain(r->broker, on_drained, r);
     while (!r->drained) assert_true(sim_step(r->env->world));
+    list_each_safe (n, next, &r->peers) peer_hang_up(container_of(n, struct peer, link));
     loop_stop(l);
     loop_join(l);
     assert_ok(broker_close(&r->broker));
@@ -36,6 +45,7 @@ struct rig *rig_open(uint64_t seed, const char *properties)
     struct conf_report report = { 0 };
     r->env = test_env_sim(seed);
     arena_init(&r->arena);
+    list_init(&r->peers);
     log_threshold = getenv("ODR_TEST_LOG") ? LOG_DEBUG : LOG_ERROR;
     struct slice text = arena_printf(&r->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n%s\n", test_path(r->env, "data"), properties ? properties : "");
     if (conf_parse(text, &r->conf, &report)) {
@@ -106,14 +116,17 @@ struct peer *peer_open(struct rig *r)
     const struct client_info info = { .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092, .local_loopback = true };
     p->rig = r;
     p->last = &p->first;
+    list_push(&r->peers, &p->link);
     p->client = client_open(broker_shard(r->broker, 0), &info, &ops, p);
     return p;
 }
 
 void peer_close(struct peer *p)
 {
-    client_close(p->client);
-    peer_settle(p->rig);
+    if (p->client) {
+        peer_hang_up(p);
+        peer_settle(p->rig);
+    }
     for (struct answer *a = p->first, *next; a; a = next) {
         next = a->next;
         bytes_free(&a->body);
@@ -155,7 +168,7 @@ void *peer_take(struct peer *p, int64_t us)
 {
     struct clock *clock = p->rig->env->world->clock;
     int64_t until = clock->mono_us(clock) + us;
-    while (!p->first && clock->mono_us(clock) < until && sim_step(p->rig->env->world)) {}
+    while (!p->first && clock->mono_us(clock) < until) sim_run(p->rig->env->world, 100);
     struct answer *a = p->first;
     if (!a) return NULL;
     p->first = a->next;

@@ -12,9 +12,10 @@ struct rig {
     struct broker *broker;
     struct arena arena;
     int drained;
+    struct list peers;
 };
 struct rig *rig_open(uint64_t seed, const char *properties); /* more lines for the settings; one shard */
-void rig_restart(struct rig *r);                             /* clean stop and start again */
+void rig_restart(struct rig *r);                             /* clean stop, peers hung up, and start again */
 void rig_close(struct rig *r);                               /* clean stop, and all is freed */
 
 struct answer { /* as it came, in order */
@@ -23,8 +24,9 @@ struct answer { /* as it came, in order */
     struct bytes body; /* behind the correlation id; records of file ranges in place */
 };
 struct peer {
+    struct list link;
     struct rig *rig;
-    struct client *client;
+    struct client *client; /* NULL once hung up */
     struct answer *first, **last;
     int answers;
     int32_t correlation; /* of the last request */

@@ -189,8 +189,9 @@ static void an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused(v
     assert_int_equal(id->error_code, 0);
     int64_t pid = id->producer_id;
     peer_create_topic(p, "t", 1);
+    for (int i = 0; i < 5; i++) (void)peer_produce(p, -1, "t", 0, batch_idempotent(r, "x", pid, 0, i));
     for (int restart = 0; restart < 2; restart++) {
-        for (int i = 0; i < 5; i++) {
+        for (int i = restart ? 4 : 0; i < 5; i++) { /* a snapshot keeps the last batch of each producer, as Kafka's does */
             struct produce_response *pr = peer_produce(p, -1, "t", 0, batch_idempotent(r, "x", pid, 0, i));
             assert_int_equal(pr->responses[0].partition_responses[0].error_code, 0);
             assert_int_equal(pr->responses[0].partition_responses[0].base_offset, i);
@@ -295,12 +296,7 @@ static void draining_answers_parked_fetches_at_once(void **state)
     rig_restart(r);
     assert_int_equal(p->answers, before + 1);
     assert_true(r->env->world->clock->mono_us(r->env->world->clock) - began < 60 * 1000 * 1000);
-    for (struct answer *a = p->first, *next; a; a = next) {
-        next = a->next;
-        bytes_free(&a->body);
-        mem_free(a);
-    }
-    mem_free(p);
+    peer_close(p);
     rig_close(r);
 }
 
