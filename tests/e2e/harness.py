@@ -157,6 +157,11 @@ class Broker:
         """Resident bytes."""
         return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024
 
+    def cpu(self):
+        """CPU seconds used so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def wait(self, seconds=30):
         """The exit code; what the process says about itself is then judged."""
         code = self.process.wait(seconds)

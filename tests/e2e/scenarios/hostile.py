@@ -1,6 +1,7 @@
 """Bad input: each gets Kafka's error or a closed connection, and the broker goes on."""
 import gzip
 import random
+import resource
 import socket
 import struct
 import time
@@ -297,6 +298,39 @@ def a_small_batch_that_unpacks_to_much_does_not_fill_the_memory(t):
 def works(broker):
     with broker.connect() as c:
         assert c.produce("t", 0, batch([b"still there"]))[0] == 0
+
+
+@scenario(plain=True, target="odradek")  # Apache Kafka pays thirty times as much
+def ten_thousand_parked_fetches_make_an_append_no_dearer(t):
+    broker, parked = t.new_broker(), []
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    with broker.connect() as c:
+        assert c.create_topic("t") == 0
+        one = batch([b"x" * 100])
+
+        def cost():
+            """The broker's CPU seconds for 3,000 appends, sent ten at a time."""
+            before = broker.cpu()
+            for _ in range(300):
+                for _ in range(10):
+                    c.produce("t", 0, one, acks=1, wait=False)
+                for _ in range(10):
+                    assert c.produce_answer(c.read_frame()[1])[0] == 0
+            return broker.cpu() - before
+
+        cost()  # warm
+        alone = min(cost() for _ in range(3))
+        end = c.list_offset("t", 0)[1]
+        try:
+            for _ in range(min(10000, limit - 500)):
+                parked.append(broker.connect())
+                parked[-1].fetch("t", 0, end, max_wait=300000, min_bytes=50 << 20, max_bytes=100 << 20, wait=False)
+            c.api_versions()
+            crowded = min(cost() for _ in range(3))
+        finally:
+            for p in parked:
+                p.close()
+        assert crowded < 2 * alone + 0.1, f"{crowded:.2f} s of CPU with {len(parked)} fetches parked, {alone:.2f} s without"
 
 
 @scenario(plain=True)
