@@ -62,6 +62,7 @@ static void shard_free(struct shard *s)
 {
     assert(s->requests == 0 && list_empty(&s->clients));
     fetch_sessions_free(&s->sessions);
+    producer_ids_free(&s->pids);
     for (struct list *l; (l = list_pop(&s->free_reqs));) mem_free(container_of(l, struct req, link));
     image_unref(&s->image.held);
     wire_out_free(&s->wire_scratch);

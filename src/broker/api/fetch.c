@@ -211,7 +211,7 @@ static enum req_next fetch_answer(struct req *rq)
         o->partition_index = r->sp->partition;
         o->records.bytes = S(""); /* empty, never null: clients dislike null records */
         row_read(rq, c, r, o, MAX(left, 0), first);
-        if (r->err == E_FENCED_LEADER_EPOCH || r->err == E_UNKNOWN_LEADER_EPOCH) {
+        if (rq->version >= 12 && (r->err == E_FENCED_LEADER_EPOCH || r->err == E_UNKNOWN_LEADER_EPOCH)) {
             o->current_leader.leader_id = rq->shard->broker->node_id;
             o->current_leader.leader_epoch = r->leader_epoch;
         }

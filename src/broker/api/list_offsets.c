@@ -129,6 +129,7 @@ static enum req_next list_durable(struct req *rq)
     for (int i = 0; i < c->n; i++) {
         struct row *r = &c->rows[i];
         if (!r->err) row_answer(r, in->isolation_level == 1 ? READ_STABLE : READ_WATERMARK);
+        if (rq->version < 4) r->out->leader_epoch = -1;
         if (!r->err) continue;
         r->out->error_code = (int16_t)err_kafka(r->err);
         r->out->offset = r->out->timestamp = -1;
