@@ -427,14 +427,13 @@ static int partitions_open(struct opening *o, struct target *v, int n)
     logs_partitions(m->logs, specs, k, logs, errs, &first);
     for (int i = 0; i < k; i++) {
         const struct image_topic *t = im->topics[of[i]->topic];
-        int32_t epoch, had = t->partitions[of[i]->partition].leader_epoch;
-        int64_t end;
+        int32_t had = t->partitions[of[i]->partition].leader_epoch;
         if (!logs[i]) {
             failed++;
             continue;
         }
         if (!of[i]->changed) continue;
-        plog_epoch_end(logs[i], INT32_MAX, &epoch, &end);
+        int32_t epoch = plog_epoch_at(logs[i], INT64_MAX); /* the latest it knows */
         if (epoch >= had) raise_partition(o, &e, t, of[i]->partition, epoch);
     }
     int raised = e.recs_n;
