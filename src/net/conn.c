@@ -268,19 +268,28 @@ static void flush_soon(struct conn *c)
     loop_defer(c->nl->loop, PHASE_SEND, &c->flush);
 }
 
+/* Parts come from the loop's own few, so that answering allocates nothing. */
 static struct out_part *part_new(struct conn *c)
 {
-    struct out_part *p = new (struct out_part);
+    struct list *spare = list_pop(&c->nl->spare_parts);
+    struct out_part *p = spare ? container_of(spare, struct out_part, link) : mem_alloc(sizeof *p);
+    if (spare) c->nl->spare_parts_n--;
+    *p = (struct out_part){ 0 };
     list_push(&c->out, &p->link);
     return p;
 }
 
-static void part_free(struct out_part *p)
+static void part_free(struct net_loop *nl, struct out_part *p)
 {
     list_remove(&p->link);
     if (p->buf) buf_unref(&p->buf);
     if (p->range.seg) range_release(&p->range);
-    mem_free(p);
+    if (nl->spare_parts_n < SPARE_PARTS) {
+        list_push_front(&nl->spare_parts, &p->link);
+        nl->spare_parts_n++;
+    } else {
+        mem_free(p);
+    }
 }
 
 /* Room for some of n bytes at the end of the output. */
@@ -409,7 +418,7 @@ static int send_bytes(struct conn *c, size_t *budget)
             return 0;
         }
         left -= here;
-        part_free(p);
+        part_free(c->nl, p);
     }
     return 1;
 }
@@ -436,7 +445,7 @@ void conn_flush(struct conn *c)
                 return;
             }
             rc = send_range(c, p, &budget);
-            if (rc == 1) part_free(p);
+            if (rc == 1) part_free(c->nl, p);
         }
         if (rc < 0) {
             conn_close(c, rc == -EPIPE || rc == -ECONNRESET ? NULL : "send failed");
@@ -502,7 +511,7 @@ void conn_close(struct conn *c, const char *why)
     if (why) log_info("net", "connection closed", KV_STR("client", c->host), KV_STR("reason", why));
     stash_drop(c);
     if (list_linked(&c->starving)) list_remove(&c->starving);
-    list_each_safe (l, next, &c->out) part_free(container_of(l, struct out_part, link));
+    list_each_safe (l, next, &c->out) part_free(c->nl, container_of(l, struct out_part, link));
     c->out_bytes = 0;
     if (c->prefault.id) waker_remove(c->nl->waker, &c->prefault);
     list_remove(&c->link);

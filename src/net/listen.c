@@ -272,6 +272,7 @@ int net_open(struct broker *b, const struct conf *conf, struct net **out, struct
         list_init(&nl->conns);
         list_init(&nl->partials);
         list_init(&nl->starved);
+        list_init(&nl->spare_parts);
     }
     n->world = loop_world(n->loops[0].loop);
     for (int i = 0; i < count; i++) {
@@ -417,8 +418,10 @@ void net_free(struct net **np)
     if (!n) return;
     for (int i = 0; i < n->listeners_n; i++)
         if (n->listeners[i].fd >= 0) close(n->listeners[i].fd);
-    for (int i = 0; i < n->loops_n; i++)
+    for (int i = 0; i < n->loops_n; i++) {
         if (n->loops[i].chunk) buf_unref(&n->loops[i].chunk);
+        for (struct list *l; (l = list_pop(&n->loops[i].spare_parts));) mem_free(container_of(l, struct out_part, link));
+    }
     map_free(&n->ips);
     pthread_mutex_destroy(&n->ips_mu);
     mem_free(n->listeners);

@@ -9,6 +9,7 @@ enum {
     COPY_MAX = 32 * 1024,       /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
     SENDFILE_PIECE = 1 << 20,
     OUT_PAUSE = 4 << 20,        /* bytes waiting to be sent beyond which a connection is no longer read */
+    SPARE_PARTS = 256,          /* output parts a loop keeps for reuse */
     WHOLE_FRAME_MAX = 4 << 20,  /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
 };
 
@@ -20,6 +21,8 @@ struct net_loop { /* one per shard; at home */
     struct buf *chunk;
     struct list conns;
     struct list partials; /* conns in the middle of a frame of their own buffer, oldest first */
+    struct list spare_parts;
+    int spare_parts_n;
     struct list starved;  /* of these: not read, because memory is short */
     _Atomic int conns_n;
     struct timer sweep;
