@@ -97,7 +97,7 @@ static int create_row(struct req *rq, struct meta_edit *e, const struct create_t
             return row_fail(o, E_INVALID_REPLICATION_FACTOR,
                             arena_printf(a,
                                          "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 "
-                                         "broker(s) are registered.",
+                                         "broker(s) are registered or some brokers have all their log directories cordoned.",
                                          t->replication_factor, t->replication_factor));
         if (partitions == -1) partitions = (int32_t)conf_i64(im->conf, CONF_NUM_PARTITIONS);
     }

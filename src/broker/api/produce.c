@@ -202,6 +202,19 @@ static void answer_skeleton(struct req *rq, struct call *c)
     }
 }
 
+/* Transactions are not served, so nobody may write as part of one; Kafka refuses the whole request of a client without the right as well. */
+static bool has_transactional(const struct produce_request *in)
+{
+    for (int i = 0; i < in->topic_data_n; i++) {
+        for (int j = 0; j < in->topic_data[i].partition_data_n; j++) {
+            struct slice b = in->topic_data[i].partition_data[j].records.bytes;
+            struct batch_head h;
+            if (b.n && batch_parse_head(b.p, b.n, &h) == 0 && h.magic == 2 && batch_is_transactional(&h)) return true;
+        }
+    }
+    return false;
+}
+
 enum req_next produce_start(struct req *rq)
 {
     const struct produce_request *in = rq->in;
@@ -213,13 +226,14 @@ enum req_next produce_start(struct req *rq)
     rq->cleanup = produce_cleanup;
     rq->no_answer = in->acks == 0;
     answer_skeleton(rq, c);
+    int refused = in->acks < -1 || in->acks > 1 ? E_INVALID_REQUIRED_ACKS : has_transactional(in) ? E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED : 0;
     for (int i = 0; i < in->topic_data_n; i++) {
         const struct produce_request_topic_produce_data *t = &in->topic_data[i];
         bool by_id = rq->version >= 13;
         const struct image_topic *topic = by_id ? image_topic_by_id(im, t->topic_id) : image_topic(im, t->name);
         for (int j = 0; j < t->partition_data_n; j++, k++) {
             struct row *r = &c->rows[k];
-            int rc = in->acks < -1 || in->acks > 1 ? E_INVALID_REQUIRED_ACKS : row_check(rq, c, r, topic, by_id);
+            int rc = refused ? refused : row_check(rq, c, r, topic, by_id);
             if (rc) row_refuse(c, r, rc);
             c->n_crunch += !rc && r->crunch;
         }

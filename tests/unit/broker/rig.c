@@ -151,9 +151,8 @@ int32_t peer_send(struct peer *p, int16_t key, int16_t version, const void *in)
     h.request_api_version = version;
     h.correlation_id = ++p->correlation;
     h.client_id = S("test");
-    assert_in_range(p->correlation, 1, ARRAY_LEN(p->asked) - 1);
-    p->asked[p->correlation].key = key;
-    p->asked[p->correlation].version = version;
+    p->asked[(size_t)p->correlation % ARRAY_LEN(p->asked)].key = key;
+    p->asked[(size_t)p->correlation % ARRAY_LEN(p->asked)].version = version;
     assert_ok(wire_encode(&msg_request_header, (int16_t)wire_request_header_version(key, version), &h, &out));
     assert_ok(wire_encode(wire_request(key), version, in, &out));
     struct buf *holder = buf_new(out.b.n); /* as net does: large frames lie in a counted buffer */
@@ -174,7 +173,8 @@ void *peer_take(struct peer *p, int64_t us)
     p->first = a->next;
     if (!p->first) p->last = &p->first;
     assert_in_range(a->correlation, 1, p->correlation);
-    int16_t key = p->asked[a->correlation].key, version = p->asked[a->correlation].version;
+    size_t slot = (size_t)a->correlation % ARRAY_LEN(p->asked);
+    int16_t key = p->asked[slot].key, version = p->asked[slot].version;
     struct slice all = arena_copy(&p->rig->arena, (struct slice){ (char *)a->body.p + 4, a->body.n - 4 });
     struct response_header h;
     size_t used;

@@ -32,7 +32,9 @@ struct peer {
     int32_t correlation; /* of the last request */
     bool closed, paused;
     const char *reason;
-    struct { int16_t key, version; } asked[4096]; /* by correlation, for decoding */
+    struct {
+        int16_t key, version;
+    } asked[256]; /* by correlation, the newest of each slot, for decoding */
 };
 struct peer *peer_open(struct rig *r);
 void peer_close(struct peer *p);

@@ -284,6 +284,43 @@ static void a_client_may_go_while_its_requests_wait(void **state)
     rig_close(r);
 }
 
+/* Steps of the world until p's acks=1 produce is answered. */
+static int steps_of_a_produce(struct rig *r, struct peer *p)
+{
+    int steps = 0, before = p->answers;
+    (void)peer_send_produce(p, 1, "t", 0, batch_one(r, "x"));
+    for (; p->answers == before; steps++) assert_true(sim_step(r->env->world));
+    (void)peer_take(p, 1);
+    return steps;
+}
+
+static void ten_thousand_parked_fetches_make_an_append_no_dearer(void **state)
+{
+    enum { PARKED = 10000 };
+    struct rig *r = rig_open(11, NULL);
+    struct peer *p = peer_open(r), **parked = mem_zalloc(sizeof *parked * PARKED);
+    int alone = 0, crowded = 0, answered = 0;
+    peer_create_topic(p, "t", 1);
+    for (int i = 0; i < 5; i++) {
+        alone = MAX(alone, steps_of_a_produce(r, p));
+        peer_settle(r);
+    }
+    for (int i = 0; i < PARKED; i++) {
+        parked[i] = peer_open(r);
+        (void)peer_send(parked[i], API_FETCH, 12, fetch_of(r, "t", 0, 5, 100 * 1000, 1));
+    }
+    peer_settle(r);
+    for (int i = 0; i < PARKED; i++) answered += parked[i]->answers;
+    assert_int_equal(answered, 0);
+    crowded = steps_of_a_produce(r, p); /* the same turn, whoever else waits */
+    assert_in_range(crowded, 1, alone);
+    for (int i = 0; i < PARKED; i++) assert_non_null(peer_take(parked[i], 1000 * 1000));
+    for (int i = 0; i < PARKED; i++) peer_close(parked[i]);
+    mem_free(parked);
+    peer_close(p);
+    rig_close(r);
+}
+
 static void draining_answers_parked_fetches_at_once(void **state)
 {
     struct rig *r = rig_open(10, NULL);
@@ -312,6 +349,7 @@ int main(void)
         cmocka_unit_test(incremental_sessions_tell_only_what_is_new),
         cmocka_unit_test(bad_frames_close_their_connection_and_nothing_else),
         cmocka_unit_test(a_client_may_go_while_its_requests_wait),
+        cmocka_unit_test(ten_thousand_parked_fetches_make_an_append_no_dearer),
         cmocka_unit_test(draining_answers_parked_fetches_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
