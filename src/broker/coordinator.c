@@ -30,7 +30,10 @@ struct coordinator {
     const struct conf *seen; /* on the meta worker: which conf the shards were told of; only compared */
 };
 
-static struct coord_shard *home_of(struct coordinator *c, int32_t partition) { return &c->shards[partition % c->broker->shards_n]; }
+static struct coord_shard *home_of(struct coordinator *c, int32_t partition)
+{
+    return &c->shards[partition % c->broker->shards_n];
+}
 
 static const struct image *image_of(struct coord_shard *cs) { return meta_image(cs->owner->broker->meta, &cs->shard->image); }
 
@@ -190,8 +193,8 @@ static enum req_next load_next(struct req *rq)
     struct load *l = rq->call;
     if (l->at >= l->end || l->err) {
         if (l->err || l->bad)
-            log_error("coordinator", "offsets could not be loaded whole", KV_I64("partition", l->partition), KV_I64("offset", l->at),
-                      KV_I64("bad_batches", l->bad), KV_ERR(l->err));
+            log_error("coordinator", "offsets could not be loaded whole", KV_I64("partition", l->partition),
+                      KV_I64("offset", l->at), KV_I64("bad_batches", l->bad), KV_ERR(l->err));
         groups_load_end(l->cs->groups, l->partition);
         return REQ_DONE;
     }
@@ -211,7 +214,8 @@ static enum req_next load_apply(struct req *rq)
     int64_t before = l->at;
     while (at < l->chunk.n) {
         struct batch_head h;
-        if (batch_parse_head(l->chunk.p + at, l->chunk.n - at, &h) || (size_t)h.size > l->chunk.n - at) break; /* the rest comes with the next chunk */
+        if (batch_parse_head(l->chunk.p + at, l->chunk.n - at, &h) || (size_t)h.size > l->chunk.n - at)
+            break; /* the rest comes with the next chunk */
         if (batch_last_offset(&h) >= l->at) {
             if (groups_load_batch(l->cs->groups, l->partition, l->chunk.p + at, (size_t)h.size)) l->bad++;
             l->batches++;
@@ -322,9 +326,11 @@ struct coordinator *coordinator_open(struct broker *b)
         cs->owner = c;
         cs->shard = b->shards[i];
         pthread_mutex_init(&cs->mu, NULL);
-        cs->host = (struct groups_host){
-            .arg = cs, .write = host_write, .topic_exists = host_topic_exists, .topic_id = host_topic_id, .topic_name = host_topic_name
-        };
+        cs->host = (struct groups_host){ .arg = cs,
+                                         .write = host_write,
+                                         .topic_exists = host_topic_exists,
+                                         .topic_id = host_topic_id,
+                                         .topic_name = host_topic_name };
         cs->groups = groups_new(b->world, cs->shard->loop, im->conf, c->partitions, &cs->host);
         cs->start.fn = shard_start;
         cs->conf_post.fn = shard_conf;
@@ -359,7 +365,8 @@ static void call_done(struct group_call *call)
     struct group_asked *ga = container_of(call, struct group_asked, call);
     struct waker *home = ga->home;
     ticket who = ga->who;
-    atomic_store_explicit(&ga->done, true, memory_order_release); /* ga may be gone from here on, if its request lives on another loop */
+    atomic_store_explicit(&ga->done, true,
+                          memory_order_release); /* ga may be gone from here on, if its request lives on another loop */
     waker_poke(home, who);
 }
 
@@ -402,4 +409,7 @@ int group_ask(struct req *rq, struct group_asked *ga)
     return 0;
 }
 
-void group_ask_shard(struct req *rq, struct group_asked *ga, int shard) { ask_shard(rq, ga, &rq->shard->broker->coordinator->shards[shard]); }
+void group_ask_shard(struct req *rq, struct group_asked *ga, int shard)
+{
+    ask_shard(rq, ga, &rq->shard->broker->coordinator->shards[shard]);
+}

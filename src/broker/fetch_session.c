@@ -32,7 +32,10 @@ static bool key_eq(const struct map_node *n, const void *key)
     return uuid_is_zero(k->id) ? slice_eq(p->topic, k->topic) : uuid_eq(p->topic_id, k->id);
 }
 
-static bool id_eq(const struct map_node *n, const void *key) { return container_of(n, struct fetch_session, node)->id == *(const int32_t *)key; }
+static bool id_eq(const struct map_node *n, const void *key)
+{
+    return container_of(n, struct fetch_session, node)->id == *(const int32_t *)key;
+}
 static uint64_t id_hash(int32_t id) { return hash_bytes(&id, sizeof id); }
 
 struct fetch_sessions *fetch_sessions_new(struct shard *s, int slots)
@@ -143,7 +146,8 @@ static struct fetch_session *session_find(struct fetch_sessions *t, int32_t id)
     return n ? container_of(n, struct fetch_session, node) : NULL;
 }
 
-int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in, int16_t version, int64_t now_us, struct fetch_session **out, bool *full)
+int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in, int16_t version, int64_t now_us,
+                        struct fetch_session **out, bool *full)
 {
     bool by_id = version >= 13;
     struct fetch_session *s;

@@ -31,7 +31,7 @@ void fetch_sessions_free(struct fetch_sessions **t);
 /* What this request works with. A full request (epoch 0 or -1) gets a new session, kept when there is room, else one that ends with the
  * request (id 0). An incremental one finds its session and applies its changes. Errors are Kafka's: E_FETCH_SESSION_ID_NOT_FOUND,
  * E_INVALID_FETCH_SESSION_EPOCH, E_FETCH_SESSION_TOPIC_ID_ERROR. */
-int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in, int16_t version, int64_t now_us, struct fetch_session **out,
-                        bool *full);
+int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in, int16_t version, int64_t now_us,
+                        struct fetch_session **out, bool *full);
 /* The request is answered: a session of id 0 is freed. */
 void fetch_session_end(struct fetch_sessions *t, struct fetch_session **s);

@@ -6,8 +6,8 @@
  *
  * What can fail: a frame that does not parse closes its connection, after the answers before it; a version out of range does so too, as in
  * Kafka, but for ApiVersions, which is answered in its v0 form (KIP-511). */
-#include "coordinator.h"
 #include "req.h"
+#include "coordinator.h"
 #include "shard.h"
 
 enum {
@@ -352,7 +352,8 @@ static const char *req_parse(struct req *rq, uint8_t *frame, size_t n)
     struct request_header head;
     size_t used;
     int header_version = wire_request_header_version(key, rq->version);
-    if (wire_decode(&msg_request_header, (int16_t)header_version, in, &rq->arena, &head, &used)) return "malformed request header";
+    if (wire_decode(&msg_request_header, (int16_t)header_version, in, &rq->arena, &head, &used))
+        return "malformed request header";
     rq->client_id = head.client_id;
     in.p += used;
     in.n -= used;

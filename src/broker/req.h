@@ -21,10 +21,10 @@ struct req;
 typedef enum req_next req_step(struct req *rq);
 
 enum api_flags {
-    API_OVERLAPS = BIT(0), /* the next request with this flag may start once this one called req_let_next */
+    API_OVERLAPS = BIT(0),       /* the next request with this flag may start once this one called req_let_next */
     API_WAKES_ON_DRAIN = BIT(1), /* its wait ends at once when the broker drains (as if expired) */
 };
-struct api { /* a row of api_table.h */
+struct api {                          /* a row of api_table.h */
     int16_t key, min, max, shown_min; /* shown_min: what ApiVersions says (Produce: 0) */
     const char *name;
     req_step *start;
@@ -51,7 +51,7 @@ struct req {
     size_t frame_n;     /* bytes it holds of the receive buffers */
     req_step *first;    /* where it starts */
     req_step *step;
-    void *call; /* the handler's own state, in the arena */
+    void *call;                      /* the handler's own state, in the arena */
     void (*cleanup)(struct req *rq); /* once, at the end, whatever happened: release references, disarm watches */
     const struct image *image;       /* req_image: taken once, so one request sees one image until it asks for a newer one */
     struct timer deadline;
@@ -71,9 +71,9 @@ static inline enum req_next req_goto(struct req *rq, req_step *step)
 }
 static inline ticket req_ticket(const struct req *rq) { return rq->sleeper.id; }
 struct waker *req_home(const struct req *rq);
-void req_deadline(struct req *rq, int64_t ms);   /* from now; ≤ 0: expires at the first wait */
-void req_let_next(struct req *rq);               /* what must be in order is done: the next overlapping request may start */
-const struct image *req_image(struct req *rq);   /* the newest at the first call; stays valid and the same until the end */
+void req_deadline(struct req *rq, int64_t ms);     /* from now; ≤ 0: expires at the first wait */
+void req_let_next(struct req *rq);                 /* what must be in order is done: the next overlapping request may start */
+const struct image *req_image(struct req *rq);     /* the newest at the first call; stays valid and the same until the end */
 const struct image *req_image_new(struct req *rq); /* the newest now */
 /* The request no longer needs the frame it came in: `in` and all it borrows are invalid from here. */
 void req_drop_frame(struct req *rq);

@@ -29,10 +29,10 @@ struct shard {
     struct image_cache image;
     struct producer_ids pids;
     struct list clients;
-    struct list parked;   /* requests that are not in a client's line any more or never were: internal, or the client is gone */
+    struct list parked; /* requests that are not in a client's line any more or never were: internal, or the client is gone */
     struct list free_reqs;
     int free_reqs_n;
-    int requests; /* alive */
+    int requests;                 /* alive */
     struct wire_out wire_scratch; /* the answer being encoded */
     struct fetch_sessions *sessions;
     bool draining;

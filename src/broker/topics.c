@@ -12,12 +12,16 @@ int topic_name_check(struct slice name, struct arena *a, struct slice *message)
     } else if (slice_eq(name, S(".")) || slice_eq(name, S(".."))) {
         *message = arena_printf(a, "Topic name is invalid: '" S_FMT "' is not allowed", S_ARG(name));
     } else if (name.n > TOPIC_NAME_MAX) {
-        *message = arena_printf(a, "Topic name is invalid: the length of '" S_FMT "' is longer than the max allowed length %d", S_ARG(name), TOPIC_NAME_MAX);
+        *message = arena_printf(a, "Topic name is invalid: the length of '" S_FMT "' is longer than the max allowed length %d",
+                                S_ARG(name), TOPIC_NAME_MAX);
     } else {
         for (size_t i = 0; i < name.n; i++) {
             char c = name.p[i];
-            if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-') continue;
-            *message = arena_printf(a, "Topic name is invalid: '" S_FMT "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+            if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')
+                continue;
+            *message = arena_printf(a,
+                                    "Topic name is invalid: '" S_FMT
+                                    "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
                                     S_ARG(name));
             break;
         }
@@ -27,7 +31,8 @@ int topic_name_check(struct slice name, struct arena *a, struct slice *message)
 
 bool topic_name_is_internal(struct slice name)
 {
-    return slice_eq(name, S("__consumer_offsets")) || slice_eq(name, S("__transaction_state")) || slice_eq(name, S("__share_group_state"));
+    return slice_eq(name, S("__consumer_offsets")) || slice_eq(name, S("__transaction_state")) ||
+           slice_eq(name, S("__share_group_state"));
 }
 
 /* K9: internal topics carry the configs that Kafka gives them. */

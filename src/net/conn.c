@@ -70,7 +70,8 @@ void net_memory_free(struct net *n)
 {
     for (int i = 0; i < n->loops_n; i++) {
         struct net_loop *nl = &n->loops[i];
-        if (!loop_here(nl->loop) || list_empty(&nl->starved) || list_linked(&nl->wake_post.link)) continue; /* other loops look for themselves when they sweep */
+        if (!loop_here(nl->loop) || list_empty(&nl->starved) || list_linked(&nl->wake_post.link))
+            continue; /* other loops look for themselves when they sweep */
         nl->wake_post.fn = wake_starved;
         loop_post(nl->loop, &nl->wake_post);
     }
@@ -245,7 +246,8 @@ void conn_ready(struct conn *c, unsigned events)
     if (events & (IO_READ | IO_HANGUP) && !c->closed) {
         size_t budget = READ_BUDGET;
         bool more = true;
-        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && c->out_bytes < OUT_PAUSE) more = conn_read(c, &budget);
+        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && c->out_bytes < OUT_PAUSE)
+            more = conn_read(c, &budget);
         if (more && budget == 0 && !c->closed) conn_defer(c);
         if (events & IO_HANGUP && !(events & IO_READ) && !c->closed) conn_close(c, NULL);
     }

@@ -192,7 +192,9 @@ static int bind_one(struct net *n, const struct conf_listener *cl, const struct 
     if (fd < 0) return -errno;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (sa.ss_family == AF_INET6) (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, cl->host.n ? &on : &off, sizeof on);
-    if (n->receive_buffer > 0) (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n->receive_buffer, sizeof n->receive_buffer); /* inherited, before the handshake */
+    if (n->receive_buffer > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n->receive_buffer,
+                         sizeof n->receive_buffer); /* inherited, before the handshake */
     if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, (int)conf_i64(n->conf, CONF_SOCKET_LISTEN_BACKLOG_SIZE)) ||
         getsockname(fd, (struct sockaddr *)&sa, &len)) {
         int rc = -errno;
@@ -239,7 +241,8 @@ static int listener_open(struct net *n, const struct conf_listener *cl, struct w
         }
     }
     if (err == -EADDRINUSE || !opened)
-        return why(w, E_IO, "listener " S_FMT "://%s:%d cannot be opened: %s", S_ARG(cl->name), any ? "*" : host, cl->port, strerror(-err));
+        return why(w, E_IO, "listener " S_FMT "://%s:%d cannot be opened: %s", S_ARG(cl->name), any ? "*" : host, cl->port,
+                   strerror(-err));
     broker_listener_port(n->broker, cl->name, port);
     return 0;
 }
@@ -261,7 +264,8 @@ int net_open(struct broker *b, const struct conf *conf, struct net **out, struct
     n->frame_timeout_us = conf_i64(conf, CONF_ODRADEK_FRAME_TIMEOUT_MS) * 1000;
     /* Unset, the system's own sizes are better than Kafka's default; written down, they are taken. */
     n->send_buffer = conf_is_set(conf, CONF_SOCKET_SEND_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_SEND_BUFFER_BYTES) : -1;
-    n->receive_buffer = conf_is_set(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) : -1;
+    n->receive_buffer =
+        conf_is_set(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) : -1;
     pthread_mutex_init(&n->ips_mu, NULL);
     for (int i = 0; i < n->loops_n; i++) {
         struct net_loop *nl = &n->loops[i];
@@ -315,7 +319,8 @@ struct slice net_listeners_text(const struct net *n, struct arena *a)
         (void)getsockname(n->listeners[i].fd, (struct sockaddr *)&sa, &len);
         address_text(&sa, text, &port, &loopback);
         all = arena_printf(a, S_FMT "%s" S_FMT "://%s%s%s:%d", S_ARG(all), i ? "," : "", S_ARG(n->listeners[i].name),
-                           sa.ss_family == AF_INET6 && strchr(text, ':') ? "[" : "", text, sa.ss_family == AF_INET6 && strchr(text, ':') ? "]" : "", port);
+                           sa.ss_family == AF_INET6 && strchr(text, ':') ? "[" : "", text,
+                           sa.ss_family == AF_INET6 && strchr(text, ':') ? "]" : "", port);
     }
     return all;
 }

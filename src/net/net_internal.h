@@ -3,14 +3,14 @@
 #include <odradek/net.h>
 
 enum {
-    CHUNK = 64 * 1024,          /* receive buffer of a loop, shared by its connections */
-    READ_BUDGET = 512 * 1024,   /* bytes read of one connection in a turn */
-    SEND_BUDGET = 2 << 20,      /* bytes sent to one connection in a turn */
-    COPY_MAX = 32 * 1024,       /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
+    CHUNK = 64 * 1024,        /* receive buffer of a loop, shared by its connections */
+    READ_BUDGET = 512 * 1024, /* bytes read of one connection in a turn */
+    SEND_BUDGET = 2 << 20,    /* bytes sent to one connection in a turn */
+    COPY_MAX = 32 * 1024,     /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
     SENDFILE_PIECE = 1 << 20,
-    OUT_PAUSE = 4 << 20,        /* bytes waiting to be sent beyond which a connection is no longer read */
-    SPARE_PARTS = 256,          /* output parts a loop keeps for reuse */
-    WHOLE_FRAME_MAX = 4 << 20,  /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
+    OUT_PAUSE = 4 << 20,       /* bytes waiting to be sent beyond which a connection is no longer read */
+    SPARE_PARTS = 256,         /* output parts a loop keeps for reuse */
+    WHOLE_FRAME_MAX = 4 << 20, /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
 };
 
 struct net_loop { /* one per shard; at home */
@@ -23,7 +23,7 @@ struct net_loop { /* one per shard; at home */
     struct list partials; /* conns in the middle of a frame of their own buffer, oldest first */
     struct list spare_parts;
     int spare_parts_n;
-    struct list starved;  /* of these: not read, because memory is short */
+    struct list starved; /* of these: not read, because memory is short */
     _Atomic int conns_n;
     struct timer sweep;
     struct post drain_post, wake_post;
@@ -107,9 +107,9 @@ struct conn {
 };
 
 struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, const struct client_info *info);
-void conn_ready(struct conn *c, unsigned events); /* from the transport */
-void conn_gone(struct conn *c);                   /* from the transport: nothing refers to c any more */
-void conn_close(struct conn *c, const char *why); /* now; what waits to be sent is lost. NULL: quietly */
+void conn_ready(struct conn *c, unsigned events);  /* from the transport */
+void conn_gone(struct conn *c);                    /* from the transport: nothing refers to c any more */
+void conn_close(struct conn *c, const char *why);  /* now; what waits to be sent is lost. NULL: quietly */
 void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
 void conn_flush(struct conn *c);
 void net_memory_free(struct net *n); /* memory was given back: starved connections may go on */

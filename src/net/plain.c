@@ -18,8 +18,9 @@ static ssize_t plain_writev(struct conn *c, const struct iovec *v, int n, bool m
 {
     struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n };
     ssize_t k;
-    do k = n == 1 ? send(c->io.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL | (more ? MSG_MORE : 0))
-                  : sendmsg(c->io.fd, &m, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    do
+        k = n == 1 ? send(c->io.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL | (more ? MSG_MORE : 0))
+                   : sendmsg(c->io.fd, &m, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     while (k < 0 && errno == EINTR);
     return k < 0 ? -errno : k;
 }

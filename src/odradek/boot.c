@@ -45,7 +45,10 @@ static int loop_count(const struct conf *c)
 static void set_level(const struct conf *c)
 {
     struct slice s = conf_str(c, CONF_ODRADEK_LOG_LEVEL);
-    log_threshold = slice_eq(s, S("debug")) ? LOG_DEBUG : slice_eq(s, S("warn")) ? LOG_WARN : slice_eq(s, S("error")) ? LOG_ERROR : LOG_INFO;
+    log_threshold = slice_eq(s, S("debug"))   ? LOG_DEBUG
+                    : slice_eq(s, S("warn"))  ? LOG_WARN
+                    : slice_eq(s, S("error")) ? LOG_ERROR
+                                              : LOG_INFO;
 }
 
 static void on_offline(void *arg, int dir, bool all_gone)
@@ -82,7 +85,8 @@ static void summarise(struct odr_broker *b, int64_t began_us)
     log_info("odradek", "started", KV_STR("version", ODR_VERSION), KV_SLICE("listeners", listeners), KV_SLICE("log.dirs", dirs),
              KV_I64("node.id", logs_node_id(logs)), KV_SLICE("cluster.id", logs_cluster_id(logs)), KV_I64("topics", im->topics_n),
              KV_I64("partitions", im->partitions_total), KV_F("ms", (double)us / 1000.0));
-    b->summary = arena_printf(&b->arena, "listening on " S_FMT ", %d partitions in " S_FMT, S_ARG(listeners), im->partitions_total, S_ARG(dirs));
+    b->summary = arena_printf(&b->arena, "listening on " S_FMT ", %d partitions in " S_FMT, S_ARG(listeners),
+                              im->partitions_total, S_ARG(dirs));
     image_unref(&im);
 }
 
@@ -105,7 +109,9 @@ int odr_start(const struct odr_options *o, struct odr_broker **out, char *text, 
     rc = conf_load(b->world->fs, &in, &b->conf, &report);
     if (!rc) set_level(b->conf);
     conf_report_log(&report);
-    if (rc) (void)snprintf(why.text, sizeof why.text, "the configuration has %d error%s", report.errors, report.errors == 1 ? "" : "s");
+    if (rc)
+        (void)snprintf(why.text, sizeof why.text, "the configuration has %d error%s", report.errors,
+                       report.errors == 1 ? "" : "s");
     conf_report_free(&report);
     if (rc) goto fail;
     raise_file_limit();

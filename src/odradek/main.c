@@ -12,14 +12,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char usage[] = "odradek " ODR_VERSION ": a Kafka broker for one machine\n"
-                            "\n"
-                            "  odradek [run] [FILE] [--override KEY=VALUE]...   run in the foreground; FILE is a server.properties\n"
-                            "  odradek check FILE [--override KEY=VALUE]...     say what FILE means, without starting\n"
-                            "  odradek config                                   print a server.properties with every setting explained\n"
-                            "  odradek version\n"
-                            "\n"
-                            "Without FILE it listens on localhost:9092. Settings are also read from KAFKA_... environment variables.\n";
+static const char usage[] =
+    "odradek " ODR_VERSION ": a Kafka broker for one machine\n"
+    "\n"
+    "  odradek [run] [FILE] [--override KEY=VALUE]...   run in the foreground; FILE is a server.properties\n"
+    "  odradek check FILE [--override KEY=VALUE]...     say what FILE means, without starting\n"
+    "  odradek config                                   print a server.properties with every setting explained\n"
+    "  odradek version\n"
+    "\n"
+    "Without FILE it listens on localhost:9092. Settings are also read from KAFKA_... environment variables.\n";
 
 static pthread_t main_thread;
 
@@ -51,7 +52,10 @@ static int run(const struct odr_options *o)
     while (sigwait(&set, &sig) == 0 && sig != SIGTERM && sig != SIGINT && sig != SIGUSR1)
         if (sig == SIGHUP) log_info("odradek", "SIGHUP: nothing to reload; settings change by kafka-configs or a restart");
     notify_stopping();
-    log_info("odradek", "stopping", KV_STR("reason", sig == SIGUSR1 ? "no log directory is left" : sig == SIGINT ? "SIGINT" : "SIGTERM"));
+    log_info("odradek", "stopping",
+             KV_STR("reason", sig == SIGUSR1  ? "no log directory is left"
+                              : sig == SIGINT ? "SIGINT"
+                                              : "SIGTERM"));
     sigset_t again; /* whoever asks twice does not want to wait */
     sigemptyset(&again);
     sigaddset(&again, SIGTERM);

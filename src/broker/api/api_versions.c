@@ -63,7 +63,8 @@ enum req_next api_versions_start(struct req *rq)
         return REQ_DONE;
     }
     if (rq->version >= 3 && rq->client)
-        (void)snprintf(rq->client->software, sizeof rq->client->software, S_FMT "/" S_FMT, S_ARG(in->client_software_name), S_ARG(in->client_software_version));
+        (void)snprintf(rq->client->software, sizeof rq->client->software, S_FMT "/" S_FMT, S_ARG(in->client_software_name),
+                       S_ARG(in->client_software_version));
     out->api_keys = wire_array(&rq->arena, api_versions_response_api_version, n);
     for (int i = 0; i < n; i++) {
         if (table[i].hidden) continue;

@@ -10,7 +10,9 @@
 
 enum { RES_TOPIC = 2, RES_BROKER = 4, RES_LOGGER = 8, RES_METRICS = 16, RES_GROUP = 32 };
 
-static const char *const level_names[] = { [LOG_DEBUG] = "DEBUG", [LOG_INFO] = "INFO", [LOG_WARN] = "WARN", [LOG_ERROR] = "ERROR" };
+static const char *const level_names[] = {
+    [LOG_DEBUG] = "DEBUG", [LOG_INFO] = "INFO", [LOG_WARN] = "WARN", [LOG_ERROR] = "ERROR"
+};
 
 /* "" or our own id. */
 static bool is_me(struct req *rq, struct slice name, bool *cluster)
@@ -60,7 +62,8 @@ static int describe_rows(struct req *rq, int8_t type, struct slice name, struct 
         return 0;
     case RES_BROKER:
         if (!is_me(rq, name, &cluster)) {
-            *message = arena_printf(a, "Unexpected broker id, expected %d or empty string, but received " S_FMT, rq->shard->broker->node_id, S_ARG(name));
+            *message = arena_printf(a, "Unexpected broker id, expected %d or empty string, but received " S_FMT,
+                                    rq->shard->broker->node_id, S_ARG(name));
             return E_INVALID_REQUEST;
         }
         *n = cluster ? conf_describe_cluster(im->conf, a, rows) : conf_describe_broker(im->conf, a, rows);
@@ -71,11 +74,14 @@ static int describe_rows(struct req *rq, int8_t type, struct slice name, struct 
             return E_INVALID_REQUEST;
         }
         if (!is_me(rq, name, &cluster)) {
-            *message = arena_printf(a, "Unexpected broker id, expected %d but received " S_FMT, rq->shard->broker->node_id, S_ARG(name));
+            *message =
+                arena_printf(a, "Unexpected broker id, expected %d but received " S_FMT, rq->shard->broker->node_id, S_ARG(name));
             return E_INVALID_REQUEST;
         }
         *rows = arena_new(a, struct conf_row);
-        **rows = (struct conf_row){ .name = S("root"), .value = slice_of(level_names[log_threshold]), .type = CONF_TYPE_STRING, .source = CONF_FROM_LOGGER };
+        **rows = (struct conf_row){
+            .name = S("root"), .value = slice_of(level_names[log_threshold]), .type = CONF_TYPE_STRING, .source = CONF_FROM_LOGGER
+        };
         *n = 1;
         return 0;
     case RES_METRICS:
@@ -180,24 +186,35 @@ static int logger_alter(struct call *c, struct resource *r)
 {
     struct arena *a = &c->rq->arena;
     bool cluster;
-    if (!c->loggers) return fail(r, E_INVALID_REQUEST, S("AlterConfigs is deprecated and does not support the resource type BROKER_LOGGER"));
+    if (!c->loggers)
+        return fail(r, E_INVALID_REQUEST, S("AlterConfigs is deprecated and does not support the resource type BROKER_LOGGER"));
     if (!is_me(c->rq, r->name, &cluster) || cluster)
-        return fail(r, E_INVALID_REQUEST, arena_printf(a, "Unexpected broker id, expected %d but received " S_FMT, c->rq->shard->broker->node_id, S_ARG(r->name)));
+        return fail(r, E_INVALID_REQUEST,
+                    arena_printf(a, "Unexpected broker id, expected %d but received " S_FMT, c->rq->shard->broker->node_id,
+                                 S_ARG(r->name)));
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < r->ops_n; i++) {
             const struct op *op = &r->ops[i];
             int level = -1;
-            if (!slice_eq(op->name, S("root"))) return fail(r, E_INVALID_CONFIG, arena_printf(a, "Logger " S_FMT " does not exist!", S_ARG(op->name)));
-            if (op->op == CONF_OP_DELETE) return fail(r, E_INVALID_REQUEST, S("Removing the log level of the root logger is not allowed"));
-            if (op->op != CONF_OP_SET) return fail(r, E_INVALID_REQUEST, S("APPEND and SUBTRACT operations are not allowed for the BROKER_LOGGER resource"));
+            if (!slice_eq(op->name, S("root")))
+                return fail(r, E_INVALID_CONFIG, arena_printf(a, "Logger " S_FMT " does not exist!", S_ARG(op->name)));
+            if (op->op == CONF_OP_DELETE)
+                return fail(r, E_INVALID_REQUEST, S("Removing the log level of the root logger is not allowed"));
+            if (op->op != CONF_OP_SET)
+                return fail(r, E_INVALID_REQUEST,
+                            S("APPEND and SUBTRACT operations are not allowed for the BROKER_LOGGER resource"));
             for (int k = 0; k < (int)ARRAY_LEN(level_names); k++)
                 if (slice_eq(op->value, slice_of(level_names[k]))) level = k;
             if (slice_eq(op->value, S("TRACE"))) level = LOG_DEBUG;
             if (slice_eq(op->value, S("FATAL"))) level = LOG_ERROR;
             if (level < 0)
-                return fail(r, E_INVALID_CONFIG,
-                            arena_printf(a, "Cannot set the log level of root to " S_FMT " as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN",
-                                         S_ARG(op->value)));
+                return fail(
+                    r, E_INVALID_CONFIG,
+                    arena_printf(
+                        a,
+                        "Cannot set the log level of root to " S_FMT
+                        " as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN",
+                        S_ARG(op->value)));
             if (pass == 1 && !c->validate_only) log_threshold = (enum log_level)level;
         }
     }
@@ -227,12 +244,15 @@ static int name_check(struct call *c, const struct image *im, struct resource *r
     bool cluster;
     switch (r->type) {
     case RES_TOPIC:
-        if (!image_topic(im, r->name)) return fail(r, E_UNKNOWN_TOPIC_OR_PARTITION, arena_printf(a, "The topic '" S_FMT "' does not exist.", S_ARG(r->name)));
+        if (!image_topic(im, r->name))
+            return fail(r, E_UNKNOWN_TOPIC_OR_PARTITION,
+                        arena_printf(a, "The topic '" S_FMT "' does not exist.", S_ARG(r->name)));
         return 0;
     case RES_BROKER:
         if (!is_me(c->rq, r->name, &cluster))
             return fail(r, E_INVALID_REQUEST,
-                        arena_printf(a, "Unexpected broker id, expected %d or empty string, but received " S_FMT, c->rq->shard->broker->node_id, S_ARG(r->name)));
+                        arena_printf(a, "Unexpected broker id, expected %d or empty string, but received " S_FMT,
+                                     c->rq->shard->broker->node_id, S_ARG(r->name)));
         return 0;
     case RES_METRICS: return r->name.n ? 0 : fail(r, E_INVALID_REQUEST, S("Subscription name can't be empty"));
     case RES_GROUP: return r->name.n ? 0 : fail(r, E_INVALID_REQUEST, S("Group name can't be empty"));
@@ -255,7 +275,8 @@ static int resource_alter(struct call *c, struct meta_edit *e, struct resource *
     for (int i = 0; i < r->ops_n; i++) {
         for (int k = 0; k < i; k++)
             if (slice_eq(r->ops[i].name, r->ops[k].name))
-                return fail(r, E_INVALID_REQUEST, arena_printf(a, "Error due to duplicate config keys: " S_FMT, S_ARG(r->ops[i].name)));
+                return fail(r, E_INVALID_REQUEST,
+                            arena_printf(a, "Error due to duplicate config keys: " S_FMT, S_ARG(r->ops[i].name)));
         if (r->ops[i].op != CONF_OP_DELETE && !r->ops[i].value.p)
             return fail(r, E_INVALID_REQUEST, arena_printf(a, "Null value not supported for : " S_FMT, S_ARG(r->ops[i].name)));
     }
@@ -349,7 +370,8 @@ enum req_next alter_configs_start(struct req *rq)
         r->name = in->resources[i].resource_name;
         r->ops_n = MAX(in->resources[i].configs_n, 0);
         r->ops = arena_array(&rq->arena, struct op, r->ops_n);
-        for (int k = 0; k < r->ops_n; k++) r->ops[k] = (struct op){ in->resources[i].configs[k].name, in->resources[i].configs[k].value, CONF_OP_SET };
+        for (int k = 0; k < r->ops_n; k++)
+            r->ops[k] = (struct op){ in->resources[i].configs[k].name, in->resources[i].configs[k].value, CONF_OP_SET };
     }
     out->responses_n = c->n;
     out->responses = wire_array(&rq->arena, alter_configs_response_alter_configs_resource_response, c->n);
@@ -388,7 +410,8 @@ enum req_next incremental_alter_configs_start(struct req *rq)
         r->ops_n = MAX(in->resources[i].configs_n, 0);
         r->ops = arena_array(&rq->arena, struct op, r->ops_n);
         for (int k = 0; k < r->ops_n; k++)
-            r->ops[k] = (struct op){ in->resources[i].configs[k].name, in->resources[i].configs[k].value, in->resources[i].configs[k].config_operation };
+            r->ops[k] = (struct op){ in->resources[i].configs[k].name, in->resources[i].configs[k].value,
+                                     in->resources[i].configs[k].config_operation };
     }
     out->responses_n = c->n;
     out->responses = wire_array(&rq->arena, incremental_alter_configs_response_alter_configs_resource_response, c->n);
@@ -420,14 +443,16 @@ enum req_next list_config_resources_start(struct req *rq)
         out->error_code = KAFKA_UNSUPPORTED_VERSION;
         return REQ_DONE;
     }
-    out->config_resources = wire_array(&rq->arena, list_config_resources_response_config_resource, im->topics_n + im->resources_n + 2);
+    out->config_resources =
+        wire_array(&rq->arena, list_config_resources_response_config_resource, im->topics_n + im->resources_n + 2);
     for (size_t k = 0; k < sizeof all; k++) {
         if (!memchr(types, all[k], (size_t)n)) continue;
         if (all[k] == RES_TOPIC)
             for (int i = 0; i < im->topics_n; i++) list_add(out, RES_TOPIC, im->topics[i]->name);
         if (all[k] == RES_BROKER || all[k] == RES_LOGGER) list_add(out, all[k], me);
         for (int i = 0; i < im->resources_n; i++)
-            if ((all[k] == RES_METRICS || all[k] == RES_GROUP) && im->resources[i].type == all[k]) list_add(out, all[k], im->resources[i].name);
+            if ((all[k] == RES_METRICS || all[k] == RES_GROUP) && im->resources[i].type == all[k])
+                list_add(out, all[k], im->resources[i].name);
     }
     return REQ_DONE;
 }

@@ -33,24 +33,28 @@ static void row_run(struct req *rq, struct meta_edit *e, const struct create_par
     }
     if (more < 0) {
         row_fail(o, E_INVALID_PARTITIONS,
-                 arena_printf(a, "The topic " S_FMT " currently has %d partition(s); %d would not be an increase.", S_ARG(t->name), now, t->count));
+                 arena_printf(a, "The topic " S_FMT " currently has %d partition(s); %d would not be an increase.",
+                              S_ARG(t->name), now, t->count));
         return;
     }
     if (t->assignments_n >= 0) {
         if (t->assignments_n != more) {
             row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
-                     arena_printf(a, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, t->assignments_n));
+                     arena_printf(a, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.",
+                                  more, t->assignments_n));
             return;
         }
         for (int i = 0; i < t->assignments_n; i++) {
             for (int k = 0; k < t->assignments[i].broker_ids_n; k++) {
                 if (t->assignments[i].broker_ids[k] == me && t->assignments[i].broker_ids_n == 1) continue;
-                row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
-                         t->assignments[i].broker_ids[k] == me
-                             ? S("The manual partition assignment includes a partition with 2 replica(s), but this is not consistent with previous partitions, which have 1 "
-                                 "replica(s).")
-                             : arena_printf(a, "The manual partition assignment includes broker %d, but no such broker is registered.",
-                                            t->assignments[i].broker_ids[k]));
+                row_fail(
+                    o, E_INVALID_REPLICA_ASSIGNMENT,
+                    t->assignments[i].broker_ids[k] == me
+                        ? S("The manual partition assignment includes a partition with 2 replica(s), but this is not consistent "
+                            "with previous partitions, which have 1 "
+                            "replica(s).")
+                        : arena_printf(a, "The manual partition assignment includes broker %d, but no such broker is registered.",
+                                       t->assignments[i].broker_ids[k]));
                 return;
             }
         }
@@ -89,7 +93,8 @@ enum req_next create_partitions_start(struct req *rq)
     for (int i = 0; i < out->results_n; i++) {
         out->results[i].name = in->topics[i].name;
         for (int j = 0; j < out->results_n; j++)
-            if (i != j && slice_eq(in->topics[i].name, in->topics[j].name)) row_fail(&out->results[i], E_INVALID_REQUEST, S("Duplicate topic name."));
+            if (i != j && slice_eq(in->topics[i].name, in->topics[j].name))
+                row_fail(&out->results[i], E_INVALID_REQUEST, S("Duplicate topic name."));
     }
     c->rq = rq;
     c->change.run = create_run;

@@ -20,36 +20,45 @@ static int row_fail(struct create_topics_response_creatable_topic_result *o, int
 }
 
 /* A manual assignment must be 0-based, consecutive, and name only this node. */
-static int check_assignments(struct req *rq, const struct create_topics_request_creatable_topic *t, struct create_topics_response_creatable_topic_result *o,
-                             bool clamp)
+static int check_assignments(struct req *rq, const struct create_topics_request_creatable_topic *t,
+                             struct create_topics_response_creatable_topic_result *o, bool clamp)
 {
     struct arena *a = &rq->arena;
     int32_t me = rq->shard->broker->node_id;
     if (t->num_partitions != -1)
-        return row_fail(o, E_INVALID_REQUEST, S("A manual partition assignment was specified, but numPartitions was not set to -1."));
+        return row_fail(o, E_INVALID_REQUEST,
+                        S("A manual partition assignment was specified, but numPartitions was not set to -1."));
     if (t->replication_factor != -1)
-        return row_fail(o, E_INVALID_REQUEST, S("A manual partition assignment was specified, but replicationFactor was not set to -1."));
+        return row_fail(o, E_INVALID_REQUEST,
+                        S("A manual partition assignment was specified, but replicationFactor was not set to -1."));
     bool *seen = arena_array(a, bool, t->assignments_n);
     for (int i = 0; i < t->assignments_n; i++) {
         const struct create_topics_request_creatable_replica_assignment *as = &t->assignments[i];
         if (as->partition_index < 0 || as->partition_index >= t->assignments_n)
             return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, S("partitions should be a consecutive 0-based integer sequence"));
         if (seen[as->partition_index])
-            return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, arena_printf(a, "Found multiple manual assignments for partition %d", as->partition_index));
+            return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
+                            arena_printf(a, "Found multiple manual assignments for partition %d", as->partition_index));
         seen[as->partition_index] = true;
-        if (as->broker_ids_n <= 0) return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, S("The manual partition assignment includes an empty replica list."));
+        if (as->broker_ids_n <= 0)
+            return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
+                            S("The manual partition assignment includes an empty replica list."));
         for (int k = 0; k < as->broker_ids_n; k++) {
             if (as->broker_ids[k] != me)
-                return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
-                                arena_printf(a, "The manual partition assignment includes broker %d, but no such broker is registered.", as->broker_ids[k]));
+                return row_fail(
+                    o, E_INVALID_REPLICA_ASSIGNMENT,
+                    arena_printf(a, "The manual partition assignment includes broker %d, but no such broker is registered.",
+                                 as->broker_ids[k]));
             if (k > 0 && !clamp)
-                return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT, arena_printf(a, "The manual partition assignment includes the broker %d more than once.", me));
+                return row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
+                                arena_printf(a, "The manual partition assignment includes the broker %d more than once.", me));
         }
     }
     return 0;
 }
 
-static void fill_configs(struct req *rq, const struct conf *conf, const struct image_config *kv, int n, struct create_topics_response_creatable_topic_result *o)
+static void fill_configs(struct req *rq, const struct conf *conf, const struct image_config *kv, int n,
+                         struct create_topics_response_creatable_topic_result *o)
 {
     struct conf_row *rows;
     struct conf_kv *overrides = arena_array(&rq->arena, struct conf_kv, n);
@@ -79,24 +88,29 @@ static int create_row(struct req *rq, struct meta_edit *e, const struct create_t
     if (slice_eq(t->name, S("__cluster_metadata")))
         return row_fail(o, E_INVALID_REQUEST, S("Creation of internal topic __cluster_metadata is prohibited."));
     if (topic_name_check(t->name, a, &message)) return row_fail(o, E_INVALID_TOPIC_EXCEPTION, message);
-    if (image_topic(im, t->name)) return row_fail(o, E_TOPIC_ALREADY_EXISTS, arena_printf(a, "Topic '" S_FMT "' already exists.", S_ARG(t->name)));
+    if (image_topic(im, t->name))
+        return row_fail(o, E_TOPIC_ALREADY_EXISTS, arena_printf(a, "Topic '" S_FMT "' already exists.", S_ARG(t->name)));
     const struct image_topic *other = topic_collision(im, t->name);
     if (other)
-        return row_fail(o, E_INVALID_TOPIC_EXCEPTION,
-                        arena_printf(a, "Topic '" S_FMT "' collides with existing topic: " S_FMT, S_ARG(t->name), S_ARG(other->name)));
+        return row_fail(
+            o, E_INVALID_TOPIC_EXCEPTION,
+            arena_printf(a, "Topic '" S_FMT "' collides with existing topic: " S_FMT, S_ARG(t->name), S_ARG(other->name)));
     if (t->assignments_n > 0) {
         int rc = check_assignments(rq, t, o, clamp);
         if (rc) return rc;
         partitions = t->assignments_n;
     } else {
         if (t->replication_factor < -1 || t->replication_factor == 0)
-            return row_fail(o, E_INVALID_REPLICATION_FACTOR, S("Replication factor must be larger than 0, or -1 to use the default value."));
+            return row_fail(o, E_INVALID_REPLICATION_FACTOR,
+                            S("Replication factor must be larger than 0, or -1 to use the default value."));
         if (partitions < -1 || partitions == 0)
-            return row_fail(o, E_INVALID_PARTITIONS, S("Number of partitions must be larger than 0, or -1 to use the default value."));
+            return row_fail(o, E_INVALID_PARTITIONS,
+                            S("Number of partitions must be larger than 0, or -1 to use the default value."));
         if (t->replication_factor > 1 && !clamp)
             return row_fail(o, E_INVALID_REPLICATION_FACTOR,
                             arena_printf(a,
-                                         "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 "
+                                         "Unable to replicate the partition %d time(s): The target replication factor of %d "
+                                         "cannot be reached because only 1 "
                                          "broker(s) are registered or some brokers have all their log directories cordoned.",
                                          t->replication_factor, t->replication_factor));
         if (partitions == -1) partitions = (int32_t)conf_i64(im->conf, CONF_NUM_PARTITIONS);
@@ -106,7 +120,8 @@ static int create_row(struct req *rq, struct meta_edit *e, const struct create_t
     struct conf_kv *check = arena_array(a, struct conf_kv, t->configs_n);
     for (int i = 0; i < t->configs_n; i++) {
         if (!t->configs[i].value.p)
-            return row_fail(o, E_INVALID_CONFIG, arena_printf(a, "Null value not supported for topic configs: " S_FMT, S_ARG(t->configs[i].name)));
+            return row_fail(o, E_INVALID_CONFIG,
+                            arena_printf(a, "Null value not supported for topic configs: " S_FMT, S_ARG(t->configs[i].name)));
         int at = 0;
         while (at < n && !slice_eq(kv[at].name, t->configs[i].name)) at++; /* said twice: the last counts */
         kv[at] = (struct image_config){ t->configs[i].name, t->configs[i].value };
@@ -157,7 +172,8 @@ enum req_next create_topics_start(struct req *rq)
     for (int i = 0; i < out->topics_n; i++) {
         out->topics[i].name = in->topics[i].name;
         for (int j = 0; j < out->topics_n; j++)
-            if (i != j && slice_eq(in->topics[i].name, in->topics[j].name)) (void)row_fail(&out->topics[i], E_INVALID_REQUEST, S("Duplicate topic name."));
+            if (i != j && slice_eq(in->topics[i].name, in->topics[j].name))
+                (void)row_fail(&out->topics[i], E_INVALID_REQUEST, S("Duplicate topic name."));
     }
     c->rq = rq;
     c->change.run = create_run;

@@ -50,7 +50,8 @@ static void delete_crunch(struct crunch_job *j)
 {
     struct call *c = container_of(j, struct call, job);
     for (int i = 0; i < c->n; i++)
-        if (!c->rows[i].err) c->rows[i].err = plog_delete_records(c->rows[i].log, c->rows[i].in->offset, &c->rows[i].out->low_watermark);
+        if (!c->rows[i].err)
+            c->rows[i].err = plog_delete_records(c->rows[i].log, c->rows[i].in->offset, &c->rows[i].out->low_watermark);
 }
 
 enum req_next delete_records_start(struct req *rq)

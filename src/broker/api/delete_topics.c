@@ -31,11 +31,13 @@ static int delete_run(struct meta_change *change, struct meta_edit *e)
         const struct image_topic *t = by_id ? image_topic_by_id(im, o->topic_id) : image_topic(im, o->name);
         if (!t) {
             (void)row_fail(o, by_id ? E_UNKNOWN_TOPIC_ID : E_UNKNOWN_TOPIC_OR_PARTITION,
-                           by_id ? S("This server does not host this topic ID.") : S("This server does not host this topic-partition."));
+                           by_id ? S("This server does not host this topic ID.")
+                                 : S("This server does not host this topic-partition."));
             continue;
         }
         if (t->internal) {
-            (void)row_fail(o, E_INVALID_TOPIC_EXCEPTION, arena_printf(&c->rq->arena, "Topic '" S_FMT "' is internal and cannot be deleted.", S_ARG(t->name)));
+            (void)row_fail(o, E_INVALID_TOPIC_EXCEPTION,
+                           arena_printf(&c->rq->arena, "Topic '" S_FMT "' is internal and cannot be deleted.", S_ARG(t->name)));
             continue;
         }
         o->name = arena_copy(&c->rq->arena, t->name);
@@ -84,7 +86,8 @@ enum req_next delete_topics_start(struct req *rq)
             (void)row_fail(o, E_INVALID_REQUEST, S("Neither topic name nor id were specified."));
         }
         for (int k = 0; k < i; k++) {
-            bool same = by_id ? uuid_eq(out->responses[k].topic_id, o->topic_id) : o->name.p && slice_eq(out->responses[k].name, o->name);
+            bool same =
+                by_id ? uuid_eq(out->responses[k].topic_id, o->topic_id) : o->name.p && slice_eq(out->responses[k].name, o->name);
             if (!same || !allowed) continue;
             struct slice text = by_id ? S("Duplicate topic id.") : S("Duplicate topic name.");
             (void)row_fail(o, E_INVALID_REQUEST, text);

@@ -14,10 +14,12 @@ enum req_next describe_cluster_start(struct req *rq)
     out->endpoint_type = in->endpoint_type;
     out->cluster_id = S("");
     if (in->endpoint_type != ENDPOINT_BROKER) {
-        out->error_code = in->endpoint_type == ENDPOINT_CONTROLLER ? KAFKA_MISMATCHED_ENDPOINT_TYPE : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
-        out->error_message = in->endpoint_type == ENDPOINT_CONTROLLER
-                                 ? S("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
-                                 : arena_printf(&rq->arena, "Unsupported endpoint type %d", in->endpoint_type);
+        out->error_code =
+            in->endpoint_type == ENDPOINT_CONTROLLER ? KAFKA_MISMATCHED_ENDPOINT_TYPE : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
+        out->error_message =
+            in->endpoint_type == ENDPOINT_CONTROLLER
+                ? S("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
+                : arena_printf(&rq->arena, "Unsupported endpoint type %d", in->endpoint_type);
         return REQ_DONE;
     }
     out->cluster_id = slice_of(rq->shard->broker->cluster_id);

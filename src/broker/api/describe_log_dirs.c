@@ -25,7 +25,8 @@ static void fill_dir(struct req *rq, int dir, struct describe_log_dirs_response_
         for (int32_t p = 0; p < t->partitions_n; p++) {
             struct plog *log = t->partitions[p].log;
             if (!log || plog_dir(log) != dir || !wanted(in, t->name, p)) continue;
-            if (!ot->partitions) ot->partitions = wire_array(&rq->arena, describe_log_dirs_response_describe_log_dirs_partition, t->partitions_n);
+            if (!ot->partitions)
+                ot->partitions = wire_array(&rq->arena, describe_log_dirs_response_describe_log_dirs_partition, t->partitions_n);
             struct describe_log_dirs_response_describe_log_dirs_partition *op = &ot->partitions[ot->partitions_n++];
             op->partition_index = p;
             op->partition_size = plog_size(log);

@@ -8,7 +8,8 @@
 static int by_name(const void *a, const void *b) { return slice_cmp(*(const struct slice *)a, *(const struct slice *)b); }
 
 /* Adds partitions [from, …) of t, at most *room of them; the next one not added, or -1. */
-static int32_t add_topic(struct req *rq, const struct image_topic *t, int32_t from, int32_t *room, struct describe_topic_partitions_response_topic *o)
+static int32_t add_topic(struct req *rq, const struct image_topic *t, int32_t from, int32_t *room,
+                         struct describe_topic_partitions_response_topic *o)
 {
     int32_t *me = arena_alloc(&rq->arena, sizeof *me);
     int32_t n = MAX(MIN(t->partitions_n - from, *room), 0);
@@ -69,7 +70,8 @@ enum req_next describe_topic_partitions_start(struct req *rq)
         if (!t) {
             if (resumed && all) continue; /* deleted between two pages */
             o->name = names[i];
-            o->error_code = topic_name_check(names[i], &rq->arena, &message) ? KAFKA_INVALID_TOPIC_EXCEPTION : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+            o->error_code = topic_name_check(names[i], &rq->arena, &message) ? KAFKA_INVALID_TOPIC_EXCEPTION
+                                                                             : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
             out->topics_n++;
             continue;
         }

@@ -118,13 +118,15 @@ static enum req_next fetch_poll(struct req *rq)
         struct plog_offsets at;
         plog_offsets(r->log, &at);
         int64_t past = MAX(c->upto == READ_STABLE ? at.stable : at.watermark, r->sp->fetch_offset) + 1;
-        if (!plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), c->upto == READ_STABLE ? WATCH_STABLE : WATCH_WATERMARK, past))
+        if (!plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), c->upto == READ_STABLE ? WATCH_STABLE : WATCH_WATERMARK,
+                        past))
             return REQ_AGAIN; /* it moved since we looked */
     }
     return REQ_WAIT;
 }
 
-static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch_response_partition_data *out, int64_t left, bool first)
+static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch_response_partition_data *out, int64_t left,
+                     bool first)
 {
     struct plog_read rd = {
         .offset = r->sp->fetch_offset,
@@ -178,8 +180,8 @@ static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch
 static bool row_is_news(const struct call *c, const struct row *r, const struct fetch_response_partition_data *out)
 {
     struct session_partition *sp = r->sp;
-    bool news = c->full || r->range.n > 0 || out->error_code || out->diverging_epoch.epoch >= 0 || sp->sent_watermark != out->high_watermark ||
-                sp->sent_start != out->log_start_offset;
+    bool news = c->full || r->range.n > 0 || out->error_code || out->diverging_epoch.epoch >= 0 ||
+                sp->sent_watermark != out->high_watermark || sp->sent_start != out->log_start_offset;
     sp->sent_watermark = out->error_code ? -1 : out->high_watermark;
     sp->sent_start = out->error_code ? -1 : out->log_start_offset;
     return news;
@@ -198,7 +200,8 @@ static enum req_next fetch_answer(struct req *rq)
     bool by_id = c->session->by_id;
     int64_t left = MIN(in->max_bytes, (int32_t)conf_i64(req_image(rq)->conf, CONF_FETCH_MAX_BYTES));
     struct fetch_response_partition_data *parts = wire_array(&rq->arena, fetch_response_partition_data, c->n);
-    struct fetch_response_fetchable_topic_response *topics = wire_array(&rq->arena, fetch_response_fetchable_topic_response, c->n);
+    struct fetch_response_fetchable_topic_response *topics =
+        wire_array(&rq->arena, fetch_response_fetchable_topic_response, c->n);
     const struct session_partition *before = NULL;
     bool first = true;
     int n = 0, topics_n = 0;

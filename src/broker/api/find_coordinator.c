@@ -41,7 +41,8 @@ static enum req_next find_answer(struct req *rq)
     if (rq->version >= 4) {
         out->coordinators_n = MAX(in->coordinator_keys_n, 0);
         out->coordinators = wire_array(&rq->arena, find_coordinator_response_coordinator, out->coordinators_n);
-        for (int i = 0; i < out->coordinators_n; i++) row_answer(rq, in->coordinator_keys[i], in->key_type, err, &out->coordinators[i]);
+        for (int i = 0; i < out->coordinators_n; i++)
+            row_answer(rq, in->coordinator_keys[i], in->key_type, err, &out->coordinators[i]);
         return REQ_DONE;
     }
     struct find_coordinator_response_coordinator one = dflt_find_coordinator_response_coordinator;

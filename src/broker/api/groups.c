@@ -55,16 +55,16 @@ static int ask_whole(struct req *rq, struct slice group)
     return c->errs[0];
 }
 
-#define WHOLE(name, fail)                                                                      \
-    enum req_next name##_start(struct req *rq)                                                 \
-    {                                                                                          \
-        const struct name##_request *in = rq->in;                                              \
-        struct name##_response *out = rq->out;                                                 \
-        int err = ask_whole(rq, in->group_id);                                                 \
-        if (!err) return REQ_AGAIN;                                                            \
-        int16_t code = (int16_t)err_kafka(err);                                                \
-        fail;                                                                                  \
-        return REQ_DONE;                                                                       \
+#define WHOLE(name, fail)                         \
+    enum req_next name##_start(struct req *rq)    \
+    {                                             \
+        const struct name##_request *in = rq->in; \
+        struct name##_response *out = rq->out;    \
+        int err = ask_whole(rq, in->group_id);    \
+        if (!err) return REQ_AGAIN;               \
+        int16_t code = (int16_t)err_kafka(err);   \
+        fail;                                     \
+        return REQ_DONE;                          \
     }
 
 WHOLE(join_group, {
@@ -188,7 +188,8 @@ static enum req_next describe_groups_answer(struct req *rq)
     if (!answered(c)) return REQ_WAIT;
     for (int i = 0; i < c->n; i++) {
         if (c->errs[i]) out->groups[i].error_code = (int16_t)err_kafka(c->errs[i]);
-        if (!out->groups[i].error_code && in->include_authorized_operations) out->groups[i].authorized_operations = 3400; /* every group operation */
+        if (!out->groups[i].error_code && in->include_authorized_operations)
+            out->groups[i].authorized_operations = 3400; /* every group operation */
     }
     return REQ_DONE;
 }

@@ -21,13 +21,16 @@ enum req_next metadata_start(struct req *rq)
     const struct image *im = req_image(rq);
     struct slice message;
 
-    if (all_topics(rq) || (rq->version >= 4 && !in->allow_auto_topic_creation) || !conf_bool(im->conf, CONF_AUTO_CREATE_TOPICS_ENABLE))
+    if (all_topics(rq) || (rq->version >= 4 && !in->allow_auto_topic_creation) ||
+        !conf_bool(im->conf, CONF_AUTO_CREATE_TOPICS_ENABLE))
         return req_goto(rq, metadata_answer);
     struct topics_create *tc = arena_new(&rq->arena, struct topics_create);
     tc->names = arena_array(&rq->arena, struct slice, in->topics_n);
     for (int i = 0; i < in->topics_n; i++) {
         struct slice name = in->topics[i].name;
-        if (!name.p || !uuid_is_zero(in->topics[i].topic_id) || image_topic(im, name) || topic_name_check(name, &rq->arena, &message)) continue;
+        if (!name.p || !uuid_is_zero(in->topics[i].topic_id) || image_topic(im, name) ||
+            topic_name_check(name, &rq->arena, &message))
+            continue;
         tc->names[tc->n++] = name;
     }
     if (tc->n == 0) return req_goto(rq, metadata_answer);

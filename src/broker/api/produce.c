@@ -89,7 +89,8 @@ static bool row_recompresses(const struct row *r)
 
 static int row_recompress(struct row *r)
 {
-    int size = batch_recompress(r->bytes, r->n, r->conf->compression, r->conf->compression_level, r->rules.inflate_max, &r->recompressed);
+    int size = batch_recompress(r->bytes, r->n, r->conf->compression, r->conf->compression_level, r->rules.inflate_max,
+                                &r->recompressed);
     if (size < 0) return size;
     if (size > r->conf->max_message_bytes) return E_MESSAGE_TOO_LARGE;
     r->bytes = r->recompressed.p;
@@ -127,7 +128,8 @@ static int row_check(struct req *rq, struct call *c, struct row *r, const struct
         r->rules.inflate_max = INLINE_INFLATE_MAX;
     }
     int rc = batch_check(r->bytes, r->n, &r->rules, c->arena, &r->info);
-    if (rc == E_MESSAGE_TOO_LARGE && !large && r->n <= (size_t)t->conf.max_message_bytes) { /* opens into more than a loop should do */
+    if (rc == E_MESSAGE_TOO_LARGE && !large &&
+        r->n <= (size_t)t->conf.max_message_bytes) { /* opens into more than a loop should do */
         r->rules.depth = BATCH_DEPTH_SHAPE;
         r->rules.inflate_max = 0;
         r->info = (struct batch_info){ 0 };
@@ -226,7 +228,9 @@ enum req_next produce_start(struct req *rq)
     rq->cleanup = produce_cleanup;
     rq->no_answer = in->acks == 0;
     answer_skeleton(rq, c);
-    int refused = in->acks < -1 || in->acks > 1 ? E_INVALID_REQUIRED_ACKS : has_transactional(in) ? E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED : 0;
+    int refused = in->acks < -1 || in->acks > 1 ? E_INVALID_REQUIRED_ACKS
+                  : has_transactional(in)       ? E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+                                                : 0;
     for (int i = 0; i < in->topic_data_n; i++) {
         const struct produce_request_topic_produce_data *t = &in->topic_data[i];
         bool by_id = rq->version >= 13;
@@ -250,7 +254,8 @@ enum req_next produce_start(struct req *rq)
 static enum req_next produce_crunched(struct req *rq)
 {
     struct call *c = rq->call;
-    if (!atomic_load_explicit(&c->job.done, memory_order_acquire)) return REQ_WAIT; /* the worker uses our rows: no deadline ends that */
+    if (!atomic_load_explicit(&c->job.done, memory_order_acquire))
+        return REQ_WAIT; /* the worker uses our rows: no deadline ends that */
     for (int i = 0; i < c->n; i++)
         if (c->rows[i].crunch && c->rows[i].err) row_refuse(c, &c->rows[i], c->rows[i].err);
     return produce_stage(rq);

@@ -6,7 +6,8 @@ enum req_next get_telemetry_subscriptions_start(struct req *rq)
 {
     const struct get_telemetry_subscriptions_request *in = rq->in;
     struct get_telemetry_subscriptions_response *out = rq->out;
-    out->client_instance_id = uuid_is_zero(in->client_instance_id) ? rnd_uuid(rq->shard->broker->world->rnd) : in->client_instance_id;
+    out->client_instance_id =
+        uuid_is_zero(in->client_instance_id) ? rnd_uuid(rq->shard->broker->world->rnd) : in->client_instance_id;
     out->push_interval_ms = 5 * 60 * 1000;
     out->telemetry_max_bytes = 1024 * 1024;
     return REQ_DONE;

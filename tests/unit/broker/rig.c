@@ -47,7 +47,8 @@ struct rig *rig_open(uint64_t seed, const char *properties)
     arena_init(&r->arena);
     list_init(&r->peers);
     log_threshold = getenv("ODR_TEST_LOG") ? LOG_DEBUG : LOG_ERROR;
-    struct slice text = arena_printf(&r->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n%s\n", test_path(r->env, "data"), properties ? properties : "");
+    struct slice text = arena_printf(&r->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n%s\n",
+                                     test_path(r->env, "data"), properties ? properties : "");
     if (conf_parse(text, &r->conf, &report)) {
         struct bytes out = { 0 };
         conf_report_print(&report, &out);
@@ -113,7 +114,11 @@ static const struct client_ops ops = { .send = peer_on_send, .close = peer_on_cl
 struct peer *peer_open(struct rig *r)
 {
     struct peer *p = new (struct peer);
-    const struct client_info info = { .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092, .local_loopback = true };
+    const struct client_info info = { .listener = S("PLAINTEXT"),
+                                      .host = S("127.0.0.1"),
+                                      .local_host = S("127.0.0.1"),
+                                      .local_port = 9092,
+                                      .local_loopback = true };
     p->rig = r;
     p->last = &p->first;
     list_push(&r->peers, &p->link);
@@ -178,7 +183,8 @@ void *peer_take(struct peer *p, int64_t us)
     struct slice all = arena_copy(&p->rig->arena, (struct slice){ (char *)a->body.p + 4, a->body.n - 4 });
     struct response_header h;
     size_t used;
-    assert_ok(wire_decode(&msg_response_header, (int16_t)wire_response_header_version(key, version), all, &p->rig->arena, &h, &used));
+    assert_ok(
+        wire_decode(&msg_response_header, (int16_t)wire_response_header_version(key, version), all, &p->rig->arena, &h, &used));
     void *out = arena_alloc(&p->rig->arena, wire_response(key)->size);
     assert_ok(wire_decode(wire_response(key), version, (struct slice){ all.p + used, all.n - used }, &p->rig->arena, out, NULL));
     bytes_free(&a->body);
@@ -238,7 +244,8 @@ static struct slice batch_with(struct rig *r, const struct batch_opts *o, const 
     struct bytes b = { 0 };
     struct batch_builder bb;
     batch_begin(&bb, o, &b);
-    for (int i = 0; i < n; i++) batch_append(&bb, r->env->world->clock->wall_ms(r->env->world->clock), S("k"), slice_of(values[i]), NULL, 0);
+    for (int i = 0; i < n; i++)
+        batch_append(&bb, r->env->world->clock->wall_ms(r->env->world->clock), S("k"), slice_of(values[i]), NULL, 0);
     assert_true(batch_end(&bb) > 0);
     struct slice s = arena_copy(&r->arena, (struct slice){ (char *)b.p, b.n });
     bytes_free(&b);

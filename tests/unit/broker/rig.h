@@ -38,11 +38,12 @@ struct peer {
 };
 struct peer *peer_open(struct rig *r);
 void peer_close(struct peer *p);
-void peer_send_bytes(struct peer *p, const void *frame, size_t n);              /* a frame without its length */
+void peer_send_bytes(struct peer *p, const void *frame, size_t n);               /* a frame without its length */
 int32_t peer_send(struct peer *p, int16_t key, int16_t version, const void *in); /* returns the correlation id */
 /* Steps the world until the next answer has come (or us simulated microseconds have passed: NULL) and decodes it. Memory is the rig's arena. */
 void *peer_take(struct peer *p, int64_t us);
-void *peer_ask(struct peer *p, int16_t key, int16_t version, const void *in); /* send, and take within a minute; fails the test if nothing comes */
+void *peer_ask(struct peer *p, int16_t key, int16_t version,
+               const void *in);  /* send, and take within a minute; fails the test if nothing comes */
 void peer_settle(struct rig *r); /* steps until nothing is left to do now */
 
 /* Everyday requests. */

@@ -13,7 +13,8 @@ static struct metadata_response *metadata(struct peer *p, int16_t version, const
     return peer_ask(p, API_METADATA, version, &in);
 }
 
-static struct fetch_request *fetch_of(struct rig *r, const char *topic, int partition, int64_t offset, int32_t wait_ms, int32_t min_bytes)
+static struct fetch_request *fetch_of(struct rig *r, const char *topic, int partition, int64_t offset, int32_t wait_ms,
+                                      int32_t min_bytes)
 {
     struct fetch_request *in = arena_alloc(&r->arena, sizeof *in);
     *in = dflt_fetch_request;
@@ -249,11 +250,11 @@ static void bad_frames_close_their_connection_and_nothing_else(void **state)
     struct rig *r = rig_open(8, NULL);
     struct peer *good = peer_open(r);
     static const uint8_t frames[][16] = {
-        { 0 },                                             /* shorter than a header */
-        { 0, 200, 0, 0, 0, 0, 0, 1, 0xff, 0xff },          /* unknown API */
-        { 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff },           /* unknown version */
-        { 0, 0, 0, 2, 0, 0, 0, 1, 0xff, 0xff },            /* Produce v2 is shown but refused */
-        { 0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 'x' },       /* client id runs past the end */
+        { 0 },                                                          /* shorter than a header */
+        { 0, 200, 0, 0, 0, 0, 0, 1, 0xff, 0xff },                       /* unknown API */
+        { 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff },                        /* unknown version */
+        { 0, 0, 0, 2, 0, 0, 0, 1, 0xff, 0xff },                         /* Produce v2 is shown but refused */
+        { 0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 'x' },                    /* client id runs past the end */
         { 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff }, /* 2³¹-1 topics */
     };
     static const size_t sizes[] = { 3, 10, 10, 10, 11, 14 };

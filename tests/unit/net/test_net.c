@@ -34,8 +34,9 @@ static int serve(void **state, const char *more)
     if (test_real(&env)) return -1;
     s->env = env;
     log_threshold = LOG_ERROR;
-    struct slice text = arena_printf(&s->env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.flush.interval.messages=9223372036854775807\n%s\n",
-                                     test_path(s->env, "data"), more);
+    struct slice text = arena_printf(
+        &s->env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.flush.interval.messages=9223372036854775807\n%s\n",
+        test_path(s->env, "data"), more);
     assert_ok(conf_parse(text, &s->conf, &report));
     conf_report_free(&report);
     assert_ok(broker_open(s->env->world, s->conf, 1, &s->broker, &w));
@@ -70,7 +71,9 @@ static int server_down(void **state)
 
 static int dial(struct server *s)
 {
-    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)s->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in sa = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)s->port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
@@ -147,7 +150,8 @@ static void produce_frames(struct server *s, struct bytes *out, int partition, i
     struct produce_request_partition_produce_data d = dflt_produce_request_partition_produce_data;
     char *value = mem_zalloc(value_size);
     batch_begin(&bb, &o, &batch);
-    batch_append(&bb, s->env->world->clock->wall_ms(s->env->world->clock), (struct slice){ 0 }, (struct slice){ value, value_size }, NULL, 0);
+    batch_append(&bb, s->env->world->clock->wall_ms(s->env->world->clock), (struct slice){ 0 },
+                 (struct slice){ value, value_size }, NULL, 0);
     assert_true(batch_end(&bb) > 0);
     in.acks = 1;
     in.timeout_ms = 1000;
@@ -213,7 +217,8 @@ static void a_large_frame_arrives_in_pieces_of_any_size(void **state)
         (void)rd_i32(&r);
         rd_skip_tags(&r);
         struct produce_response out;
-        assert_ok(wire_decode(&msg_produce_response, 9, (struct slice){ (const char *)r.p, rd_left(&r) }, &s->env->arena, &out, NULL));
+        assert_ok(
+            wire_decode(&msg_produce_response, 9, (struct slice){ (const char *)r.p, rd_left(&r) }, &s->env->arena, &out, NULL));
         assert_int_equal(out.responses[0].partition_responses[0].error_code, 0);
         assert_int_equal(out.responses[0].partition_responses[0].base_offset, i);
     }
@@ -248,7 +253,8 @@ static void a_large_fetch_is_sent_whole_through_a_slow_socket(void **state)
     for (int i = 0; i < 4; i++) {
         assert_true(receive(fd, &answer));
         struct fetch_response out;
-        assert_ok(wire_decode(&msg_fetch_response, 11, (struct slice){ (char *)answer.p + 4, answer.n - 4 }, &s->env->arena, &out, NULL));
+        assert_ok(wire_decode(&msg_fetch_response, 11, (struct slice){ (char *)answer.p + 4, answer.n - 4 }, &s->env->arena, &out,
+                              NULL));
         struct slice rec = out.responses[0].partitions[0].records.bytes;
         int batches = 0;
         for (size_t at = 0; at < rec.n; batches++) {
@@ -275,7 +281,9 @@ static bool closes(int fd)
 static void impossible_lengths_close_the_connection_and_others_go_on(void **state)
 {
     struct server *s = *state;
-    static const uint8_t lengths[][4] = { { 0x7f, 0xff, 0xff, 0xff }, { 0xff, 0xff, 0xff, 0xff }, { 0x80, 0, 0, 0 }, { 0, 1, 0, 1 } };
+    static const uint8_t lengths[][4] = {
+        { 0x7f, 0xff, 0xff, 0xff }, { 0xff, 0xff, 0xff, 0xff }, { 0x80, 0, 0, 0 }, { 0, 1, 0, 1 }
+    };
     struct bytes b = { 0 };
     int good = dial(s);
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
