@@ -45,6 +45,8 @@ static const char *records_text(struct test_env *env, const char *path)
     return text;
 }
 
+static void count_kept(void *arg, struct slice value) { ++*(int *)arg; }
+
 static const char metadata_log[] = "d1/__cluster_metadata-0/00000000000000000000.log";
 
 static void a_new_directory_looks_as_kafka_formats_it(void **state)
@@ -86,6 +88,58 @@ static void a_new_directory_looks_as_kafka_formats_it(void **state)
     assert_string_equal(test_read(env, test_path(env, "d1/.kafka_cleanshutdown")),
                         arena_printf(&env->arena, "{\"version\":0,\"brokerEpoch\":%ld}", strtol(epoch + 14, NULL, 10)).p);
     assert_non_null(strstr(log, "\"fenced\":true"));
+}
+
+/* What `kafka-storage format --release-version 3.5 --add-scram …` leaves: an older metadata.version and a user. */
+static void an_older_level_in_the_bootstrap_file_is_kept_and_older_records_are_written(void **state)
+{
+    struct test_env *env = *state;
+    struct node n;
+    struct bytes out = { 0 };
+    struct user_scram_credential_record user = dflt_user_scram_credential_record;
+    user.name = S("alice");
+    user.mechanism = 1;
+    const struct slice recs[] = { r_feature(&env->arena, "metadata.version", 11),
+                                  mrec_make(&env->arena, &msg_user_scram_credential_record, 0, &user) };
+    for (int i = 0; i < 3; i++) {
+        struct batch_opts o = BATCH_OPTS;
+        struct batch_builder b;
+        struct snapshot_header_record head = dflt_snapshot_header_record;
+        struct snapshot_footer_record foot = dflt_snapshot_footer_record;
+        o.base_offset = i == 2 ? 3 : i;
+        o.leader_epoch = 0;
+        o.control = i != 1;
+        batch_begin(&b, &o, &out);
+        if (i == 0) control_append(&b, 1000, CONTROL_SNAPSHOT_HEADER, &msg_snapshot_header_record, &head);
+        for (int k = 0; i == 1 && k < 2; k++) batch_append(&b, 1000, (struct slice){ 0 }, recs[k], NULL, 0);
+        if (i == 2) control_append(&b, 1000, CONTROL_SNAPSHOT_FOOTER, &msg_snapshot_footer_record, &foot);
+        assert_true(batch_end(&b) >= 0);
+    }
+    assert_ok(fs_mkdirs(env->world->fs, test_path(env, "d1")));
+    assert_ok(
+        fs_write_file(env->world->fs, test_path(env, "d1/bootstrap.checkpoint"), (struct slice){ (const char *)out.p, out.n }));
+    bytes_free(&out);
+    node_init(&n, env, "");
+    for (int run = 0; run < 2; run++) {
+        node_start(&n);
+        assert_int_equal(image_level(image_now(&n)), 11);
+        assert_int_equal(image_now(&n)->features_n, 1);
+        int users = 0;
+        kept_each(&n.meta->kept, USER_SCRAM_CREDENTIAL_RECORD, count_kept, &users);
+        assert_int_equal(users, 1);
+        if (run == 0) create(&n, "t", 2);
+        for (int p = 0; p < 2; p++) assert_int_equal(partition_now(&n, "t", p)->leader, 1);
+        assert_int_equal(partition_now(&n, "t", 1)->leader_epoch, 0);
+        node_stop(&n);
+    }
+    assert_false(there(&n, "d1/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint")); /* kraft.version 0 */
+    const char *log = records_text(env, test_path(env, metadata_log));
+    assert_ptr_equal(
+        strstr(log, "control 2\nFeatureLevelRecord v0 {\"name\":\"metadata.version\",\"featureLevel\":11}\nUserScram"), log);
+    assert_non_null(strstr(log, "RegisterBrokerRecord v2 "));
+    assert_non_null(strstr(log, "PartitionRecord v0 "));
+    assert_null(strstr(log, "PartitionChangeRecord"));
+    assert_non_null(strstr(test_read(env, test_path(env, "d1/__cluster_metadata-0/quorum-state")), "\"data_version\":0}"));
 }
 
 /* ---- changes --------------------------------------------------------------------------------------------------------------------------- */
@@ -295,6 +349,29 @@ static void a_change_too_large_for_a_batch_is_one_metadata_transaction(void **st
     node_stop(&n);
 }
 
+static void without_room_a_change_fails_alone_and_the_next_one_works_again(void **state)
+{
+    struct test_env *env = *state;
+    struct node n;
+    struct op a = { .kind = OP_CREATE, .topic = "a", .n = 1 }, b = { .kind = OP_CREATE, .topic = "b", .n = 1 };
+    node_init(&n, env, "");
+    node_start(&n);
+    int64_t offset = image_now(&n)->offset;
+    sim_space(env->world, 10);
+    assert_err(op_do(&n, &a), E_NO_SPACE);
+    assert_int_equal(image_now(&n)->topics_n, 0);
+    assert_int_equal(image_now(&n)->offset, offset);
+    assert_int_equal(entries(&n, "a-"), 0);
+    sim_space(env->world, -1);
+    assert_ok(op_do(&n, &b));
+    assert_int_equal(partition_now(&n, "b", 0)->leader, 1);
+    assert_int_equal(image_now(&n)->offset, offset + 2);
+    node_stop(&n);
+    node_start(&n);
+    assert_int_equal(image_now(&n)->topics_n, 1);
+    node_stop(&n);
+}
+
 static void after_the_stop_changes_hear_that_it_is_closing(void **state)
 {
     struct test_env *env = *state;
@@ -430,8 +507,6 @@ static int checkpoints(struct node *n, struct slice **out)
     return hits;
 }
 
-static void count_kept(void *arg, struct slice value) { ++*(int *)arg; }
-
 static void snapshots_carry_everything_and_two_are_kept(void **state)
 {
     struct test_env *env = *state;
@@ -494,6 +569,8 @@ int main(void)
         IN_SIM_WORLD(topic_settings_reach_the_open_log_and_broker_settings_the_conf),
         IN_SIM_WORLD(internal_topics_carry_kafkas_settings),
         IN_SIM_WORLD(a_change_too_large_for_a_batch_is_one_metadata_transaction),
+        IN_SIM_WORLD(an_older_level_in_the_bootstrap_file_is_kept_and_older_records_are_written),
+        IN_SIM_WORLD(without_room_a_change_fails_alone_and_the_next_one_works_again),
         IN_BOTH_WORLDS(after_the_stop_changes_hear_that_it_is_closing),
         IN_BOTH_WORLDS(the_cache_holds_the_newest_image_and_publication_is_told),
         IN_SIM_WORLD(producer_ids_come_from_durable_blocks_and_never_twice),
