@@ -120,7 +120,8 @@ class Broker:
         elif argv is None:
             argv = [*self.command, str(self.file)]
         self.log_start = self.log.stat().st_size if self.log.exists() else 0
-        env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=16:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})}
+        env = {**os.environ, "ASAN_OPTIONS": f"quarantine_size_mb=16:{os.environ.get('ASAN_OPTIONS', '')}", "UBSAN_OPTIONS": "print_stacktrace=1",
+               **(env or {})}
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, cwd=self.directory)
         return self
@@ -195,6 +196,14 @@ class Broker:
 
     def connect(self, timeout=20):
         return raw.Connection(self.addr, timeout)
+
+    def crowd(self, n):
+        """Yields n connections; every 40th is answered before the next, lest the listener's backlog drop some for a second."""
+        for i in range(n):
+            c = self.connect()
+            if i % 40 == 0:
+                c.api_versions()
+            yield c
 
 
 # --- Kafka's own tools ---------------------------------------------------------------------------------------------------

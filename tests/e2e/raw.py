@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 
-PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR = 0, 1, 2, 3, 9, 10
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR = 0, 1, 2, 3, 8, 9, 10
 LIST_GROUPS, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID, DESCRIBE_CONFIGS = 16, 18, 19, 22, 32
 
 # Kafka's error codes that scenarios speak of.
@@ -347,6 +347,14 @@ class Connection:
         r.i32()
         assert (error := r.i16()) == 0, f"ListGroups: {error}"
         return sorted(r.array(lambda: (r.string(), r.string())))
+
+    def commit(self, group, topic, partition, offset):
+        """A position committed from outside the group, as tools do."""
+        self.coordinator_ready(group)
+        r = self.call(OFFSET_COMMIT, 2, string(group) + i32(-1) + string("") + i64(-1)
+                      + array([string(topic) + array([i32(partition) + i64(offset) + string("")])]))
+        ((_, ((_, error),)),) = r.array(lambda: (r.string(), r.array(lambda: (r.i32(), r.i16()))))
+        assert error == 0, f"OffsetCommit {group}: {error}"
 
     def offsets(self, group):
         """All committed positions of a group: {(topic, partition): (offset, metadata)}"""

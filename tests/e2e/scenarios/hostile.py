@@ -322,9 +322,9 @@ def ten_thousand_parked_fetches_make_an_append_no_dearer(t):
         alone = min(cost() for _ in range(3))
         end = c.list_offset("t", 0)[1]
         try:
-            for _ in range(min(10000, limit - 500)):
-                parked.append(broker.connect())
-                parked[-1].fetch("t", 0, end, max_wait=300000, min_bytes=50 << 20, max_bytes=100 << 20, wait=False)
+            for fetcher in broker.crowd(min(10000, limit - 500)):
+                parked.append(fetcher)
+                fetcher.fetch("t", 0, end, max_wait=300000, min_bytes=50 << 20, max_bytes=100 << 20, wait=False)
             c.api_versions()
             crowded = min(cost() for _ in range(3))
         finally:
@@ -340,8 +340,8 @@ def two_thousand_silent_connections_cost_little_and_hinder_nobody(t):
         assert honest.create_topic("t") == 0
         before, silent = broker.rss(), []
         try:
-            silent = [broker.connect() for _ in range(2000)]
-            for i, c in enumerate(silent):
+            for i, c in enumerate(broker.crowd(2000)):
+                silent.append(c)
                 if i % 2 and broker.kind == "odradek":  # Apache Kafka takes the announced memory at once and dies of it
                     c.send_bytes(i32(90_000_000) + b"\0\0")  # announces much, sends nothing more
             assert honest.produce("t", 0, batch([b"a"]))[0] == 0

@@ -53,6 +53,7 @@ def works(broker):
     with broker.connect() as c:
         assert c.create_topic("t") in (0, TOPIC_ALREADY_EXISTS)
         assert c.produce("t", 0, batch([b"a"]))[0] == 0
+        c.metadata([])
         return c.nodes[0]
 
 

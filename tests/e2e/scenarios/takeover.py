@@ -34,7 +34,7 @@ def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
                 assert c.produce(topic, i % 2, batch([b""] * 20, records=records))[0] == 0
         pid, epoch = c.init_producer_id()
         assert c.produce("plain", 0, batch([b"once"], pid=pid, epoch=epoch, sequence=0))[0] == 0
-    p = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "t1"})
+    p = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "t1", "log_level": 0})
     p.init_transactions(30)
     for i in range(6):
         p.begin_transaction()

@@ -5,7 +5,7 @@ import re
 from harness import scenario
 from raw import *
 
-LEFT = {}  # what the shared broker held before it was first stopped
+LEFT = {}  # what the shared broker held before it was stopped
 
 
 def inventory(broker):
@@ -31,6 +31,16 @@ def inventory(broker):
     return out
 
 
+def leave_something(t):
+    """A topic and a group of the scenario's own, so that it has something to find where no other has run; and the inventory."""
+    with t.broker.connect() as c:
+        assert c.create_topic(t.name, 2, {"retention.ms": "-1"}) == 0
+        for i in range(10):
+            assert c.produce(t.name, i % 2, batch([b"left behind %d" % i]))[0] == 0
+        c.commit(t.name + "-g", t.name, 1, 3)
+    LEFT.update(inventory(t.broker))
+
+
 def stands(broker):
     """Compares with what was there; says what differs, not everything."""
     now = inventory(broker)
@@ -44,13 +54,7 @@ def stands(broker):
 
 @scenario(phase="evening")
 def everything_stands_after_a_clean_restart(t):
-    if not t.broker.process:
-        t.broker.start()
-    with t.broker.connect() as c:  # also where no other scenario has run
-        assert c.create_topic(t.name, 2, {"retention.ms": "-1"}) == 0
-        for p in (0, 1):
-            assert c.produce(t.name, p, batch([b"left behind"]))[0] == 0
-    LEFT.update(inventory(t.broker))
+    leave_something(t)
     t.broker.stop()
     t.broker.start()
     stands(t.broker)
@@ -58,10 +62,7 @@ def everything_stands_after_a_clean_restart(t):
 
 @scenario(phase="evening")
 def everything_stands_after_a_kill(t):
-    with t.broker.connect() as c:
-        for i in range(10):
-            assert c.produce(next(iter(LEFT["topics"])), 0, batch([b"%d" % i]))[0] == 0
-    LEFT.update(inventory(t.broker))
+    leave_something(t)
     for _ in range(2):
         t.broker.kill()
         t.broker.start()
@@ -70,6 +71,7 @@ def everything_stands_after_a_kill(t):
 
 @scenario(phase="evening")
 def kafka_dump_log_finds_every_segment_and_index_valid(t):
+    leave_something(t)
     t.broker.stop()
     try:
         files = sorted(t.broker.data.glob("*-*/*.log"))
@@ -101,8 +103,7 @@ def kafka_dump_log_finds_every_segment_and_index_valid(t):
 @scenario(phase="evening", target="odradek")
 def apache_kafka_takes_the_directory_over_and_gives_it_back(t):
     broker, command = t.broker, t.broker.command
-    some = next(iter(LEFT["topics"]))
-    LEFT.update(inventory(broker))
+    leave_something(t)
     broker.stop()
     try:
         broker.become("kafka", None)
@@ -110,7 +111,7 @@ def apache_kafka_takes_the_directory_over_and_gives_it_back(t):
         stands(broker)
         assert not list(broker.data.glob("*-stray")), "Kafka found stray partitions"
         with broker.connect() as c:
-            assert c.produce(some, 0, batch([b"written by Kafka"]))[0] == 0
+            assert c.produce(t.name, 0, batch([b"written by Kafka"]))[0] == 0
             assert c.create_topic("made-by-kafka", 2) == 0
             assert c.produce("made-by-kafka", 1, batch([b"written by Kafka"]))[0] == 0
         LEFT.update(inventory(broker))
