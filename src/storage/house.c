@@ -315,6 +315,8 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
             int one = fs->rename(fs, from, to);
             if (one < 0 && one != -ENOENT && rc == 0) rc = one;
         }
+        /* Oldest first and each durably: a power cut must not bring an older one back in front of one that is gone. */
+        if (rc == 0) rc = fs->sync_dir(fs, p->path);
         char prefix[SEG_PATH];
         snprintf(prefix, sizeof(prefix), "%s/%020lld", p->path, (long long)s->base);
         house_doom(p->dir, prefix, false, delay);

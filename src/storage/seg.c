@@ -221,7 +221,7 @@ int seg_load(struct segment *s)
 {
     struct plog *p = s->log;
     pthread_mutex_lock(&p->mu);
-    bool loaded = s->loaded;
+    bool loaded = s->loaded, sealed = s->sealed;
     uint32_t size = s->size;
     pthread_mutex_unlock(&p->mu);
     if (loaded) return 0;
@@ -238,7 +238,7 @@ int seg_load(struct segment *s)
     if (off_fd >= 0) fd_unpin(&s->dir->fds, &s->off.file);
     if (time_fd >= 0) fd_unpin(&s->dir->fds, &s->time.file);
     if (!good) {
-        if (size > 0)
+        if (size > 0 && sealed) /* an active segment's is often not written yet when the broker dies */
             log_warn("storage", "index missing or damaged, rebuilding it", KV_STR("log", p->name), KV_I64("segment", s->base));
         return seg_rebuild(s);
     }
