@@ -17,75 +17,75 @@ struct image_config {
     struct slice name, value;
 };
 struct image_partition {
-    int32_t      leader; /* our node id; -1 while its log directory is offline */
-    int32_t      leader_epoch;
-    int32_t      partition_epoch;
-    struct uuid  dir;
+    int32_t leader; /* our node id; -1 while its log directory is offline */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    struct uuid dir;
     struct plog *log; /* NULL when it could not be opened; the image holds a reference */
-    int          log_err; /* why */
+    int log_err;      /* why */
 };
 struct image_topic { /* counted, shared by successive images */
-    _Atomic uint32_t     refs;
-    struct uuid          id;
-    struct slice         name; /* NUL-terminated */
-    bool                 internal;
-    int32_t              partitions_n;
+    _Atomic uint32_t refs;
+    struct uuid id;
+    struct slice name; /* NUL-terminated */
+    bool internal;
+    int32_t partitions_n;
     struct image_partition *partitions;
-    int32_t              configs_n;
+    int32_t configs_n;
     struct image_config *configs; /* sorted by name: overrides only */
-    struct topic_conf    conf;    /* resolved with the broker's */
+    struct topic_conf conf;       /* resolved with the broker's */
 };
 struct image_feature {
     struct slice name;
-    int16_t      level;
+    int16_t level;
 };
 struct image {
     _Atomic uint32_t refs;
-    int64_t          offset;   /* of the last metadata record applied: FinalizedFeaturesEpoch (K12) */
-    int64_t          version;  /* +1 each publication in this run */
-    int32_t          topics_n;
+    int64_t offset;  /* of the last metadata record applied: FinalizedFeaturesEpoch (K12) */
+    int64_t version; /* +1 each publication in this run */
+    int32_t topics_n;
     struct image_topic **topics; /* sorted by name */
     struct image_topic **by_id;  /* sorted by id */
-    int32_t          features_n;
+    int32_t features_n;
     struct image_feature *features;
-    const struct conf *conf;     /* the broker's, with its dynamic configs */
+    const struct conf *conf; /* the broker's, with its dynamic configs */
     /* Configs of resources other than topics, by (type, name): brokers (4), groups (32), client metrics (16). */
     struct image_resource *resources;
-    int32_t          resources_n;
-    int32_t          partitions_total;
+    int32_t resources_n;
+    int32_t partitions_total;
     /* private */
-    int64_t              next_producer_id;
+    int64_t next_producer_id;
     struct image_chunk **chunks; /* own the topics; shared by successive images */
-    int32_t              chunks_n;
+    int32_t chunks_n;
 };
 struct image_resource {
-    int8_t       type;
+    int8_t type;
     struct slice name;
-    int32_t      configs_n;
+    int32_t configs_n;
     struct image_config *configs;
 };
-const struct image_topic *image_topic(const struct image *im, struct slice name);         /* NULL when unknown */
+const struct image_topic *image_topic(const struct image *im, struct slice name); /* NULL when unknown */
 const struct image_topic *image_topic_by_id(const struct image *im, struct uuid id);
 const struct image_resource *image_resource(const struct image *im, int8_t type, struct slice name);
 struct image *image_ref(const struct image *im);
-void          image_unref(struct image **im); /* nulls; any thread */
+void image_unref(struct image **im); /* nulls; any thread */
 
 /* Per-loop cache: the newest image, without touching its counter unless it changed. Valid until the next call on this cache. At home. */
 struct image_cache {
     struct image *held;
 };
 const struct image *meta_image(struct meta *m, struct image_cache *c);
-struct image       *meta_image_take(struct meta *m); /* counted; any thread */
+struct image *meta_image_take(struct meta *m); /* counted; any thread */
 
 /* ---- open, close --------------------------------------------------------------------------------------------------------------- */
 
 /* Recovers the metadata log (or formats a new one, K2), becomes leader of a new epoch (K5), registers (K8), opens every partition's log
  * (logs_begin is called inside, in J14's order) and publishes the first image. Blocks. */
-int  meta_open(struct world *w, struct logs *logs, const struct conf *conf, struct meta **out, struct why *why);
+int meta_open(struct world *w, struct logs *logs, const struct conf *conf, struct meta **out, struct why *why);
 void meta_stop(struct meta *m);  /* no change runs after this; those waiting hear E_CLOSING. The metadata log is flushed */
 void meta_free(struct meta **m); /* after logs_close */
 /* A log directory failed (call it from logs_on_offline): its partitions are published without a leader, log_err E_OFFLINE. Any thread. */
-void    meta_dir_offline(struct meta *m, int dir);
+void meta_dir_offline(struct meta *m, int dir);
 int64_t meta_broker_epoch(const struct meta *m); /* K8 */
 int32_t meta_quorum_epoch(const struct meta *m);
 /* For DescribeQuorum. */
@@ -93,38 +93,40 @@ void meta_quorum(const struct meta *m, int32_t *leader_epoch, int64_t *watermark
 
 /* ---- changes -------------------------------------------------------------------------------------------------------------------- */
 
-struct meta_edit; /* what a change stages */
+struct meta_edit;                                          /* what a change stages */
 const struct image *edit_image(const struct meta_edit *e); /* as it was before this change */
-struct arena       *edit_arena(struct meta_edit *e);       /* lives until the change is answered */
+struct arena *edit_arena(struct meta_edit *e);             /* lives until the change is answered */
 /* Stages a record; body is read now. */
 void edit_record(struct meta_edit *e, const struct wire_msg *type, int16_t version, const void *body);
 /* The records of everyday changes. Callers have validated. */
-struct uuid edit_create_topic(struct meta_edit *e, struct slice name, int32_t partitions, const struct image_config *configs, int32_t configs_n);
+struct uuid edit_create_topic(struct meta_edit *e, struct slice name, int32_t partitions, const struct image_config *configs,
+                              int32_t configs_n);
 /* __consumer_offsets, __transaction_state or __share_group_state as Kafka makes them (K9), with the broker's number of partitions. */
 struct uuid edit_create_internal_topic(struct meta_edit *e, struct slice name);
-void        edit_add_partitions(struct meta_edit *e, const struct image_topic *t, int32_t total);
-void        edit_delete_topic(struct meta_edit *e, const struct image_topic *t);
-void        edit_config(struct meta_edit *e, int8_t resource_type, struct slice resource, struct slice name, struct slice value); /* null value: removed */
+void edit_add_partitions(struct meta_edit *e, const struct image_topic *t, int32_t total);
+void edit_delete_topic(struct meta_edit *e, const struct image_topic *t);
+void edit_config(struct meta_edit *e, int8_t resource_type, struct slice resource, struct slice name,
+                 struct slice value); /* null value: removed */
 
 struct meta_change {
     /* in: runs on the meta worker; returning an error stages nothing. It may note per-row errors in its own state. */
     int (*run)(struct meta_change *c, struct meta_edit *e);
     struct waker *home; /* NULL with meta_change_now */
-    ticket        who;
+    ticket who;
     /* out */
     _Atomic bool done;
-    int          err; /* run's, or of the commit: then nothing was changed */
-    struct list  link; /* private */
+    int err;          /* run's, or of the commit: then nothing was changed */
+    struct list link; /* private */
 };
-void meta_submit(struct meta *m, struct meta_change *c); /* any thread; c stays alive until done */
-int  meta_change_now(struct meta *m, struct meta_change *c); /* blocks; not on loops */
+void meta_submit(struct meta *m, struct meta_change *c);    /* any thread; c stays alive until done */
+int meta_change_now(struct meta *m, struct meta_change *c); /* blocks; not on loops */
 
 /* Producer ids (K10), from a block that is durable before its first id is handed out. At home, in a step: true with an id of the loop's
  * block, or false: with ids->err 0 `who` waits and is poked when there is something new; with ids->err set the last block could not be
  * written and `who` does not wait (a further call asks again). Any number of tickets may wait. */
 struct producer_ids { /* one per loop; zero it */
     int64_t next, end;
-    int     err; /* see above */
+    int err; /* see above */
     /* private */
     bool asked;
     int64_t first;

@@ -104,7 +104,7 @@ static bool by_id_eq(const struct map_node *n, const void *key)
 
 static bool by_name_eq(const struct map_node *n, const void *key)
 {
-    return slice_eq(container_of(n, struct dtopic, by_name)->name, *(const struct slice *)key);
+    return slice_cmp(container_of(n, struct dtopic, by_name)->name, *(const struct slice *)key) == 0;
 }
 
 static struct dtopic *dtopic_drafted(const struct draft *d, struct uuid id)
@@ -533,7 +533,7 @@ static void resources_finish(struct draft *d, struct image *im)
         struct dres *r = container_of(it, struct dres, link);
         if (r->confs.n) all[n++] = r;
     }
-    if (n > 1) qsort(all, (size_t)n, sizeof *all, dres_cmp);
+    if (n > 1) qsort(all, (size_t)n, sizeof(void *), dres_cmp);
     struct pack k = { 0 };
     for (int pass = 0; pass < 2; pass++) {
         if (pass) k = (struct pack){ block_new(k.n), 0 };
@@ -650,6 +650,11 @@ static void topic_resolve(const struct conf *conf, const struct image_topic *t, 
     if (conf) topic_conf_resolve(conf, (const struct conf_kv *)t->configs, t->configs_n, out);
 }
 
+bool topic_conf_same(const struct topic_conf *a, const struct topic_conf *b)
+{
+    return memcmp((const char *)a, (const char *)b, sizeof *a) == 0;
+}
+
 static int topic_by_name_cmp(const void *a, const void *b)
 {
     return slice_cmp((*(struct image_topic *const *)a)->name, (*(struct image_topic *const *)b)->name);
@@ -687,7 +692,7 @@ static void chunks_put(struct image *im, struct image_topic **v, int n, const st
         struct image_chunk *ch = mem_zalloc(sizeof *ch);
         atomic_init(&ch->refs, 1);
         ch->n = (n - at + pieces - i - 1) / (pieces - i);
-        memcpy(ch->t, v + at, sizeof *v * (size_t)ch->n);
+        memcpy(ch->t, v + at, sizeof(void *) * (size_t)ch->n);
         at += ch->n;
         im->chunks[im->chunks_n++] = ch;
     }
@@ -697,8 +702,8 @@ static void chunks_put(struct image *im, struct image_topic **v, int n, const st
 static void chunks_finish(const struct image *base, struct image *im, const struct changes *c)
 {
     int o = 0, k = 0;
-    struct image_topic **v = mem_alloc(sizeof *v * (size_t)(TOPIC_CHUNK + c->in_n));
-    im->chunks = mem_alloc(sizeof *im->chunks * (size_t)(base->chunks_n + c->in_n / TOPIC_CHUNK + c->in_n + 2));
+    struct image_topic **v = mem_alloc(sizeof(void *) * (size_t)(TOPIC_CHUNK + c->in_n));
+    im->chunks = mem_alloc(sizeof(void *) * (size_t)(base->chunks_n + c->in_n / TOPIC_CHUNK + c->in_n + 2));
     for (int i = 0; i < base->chunks_n; i++) {
         struct image_chunk *ch = base->chunks[i];
         bool last = i + 1 == base->chunks_n;
@@ -732,11 +737,11 @@ static void topics_finish(struct draft *d, struct image *im)
         struct topic_conf now;
         for (int i = 0; i < base->topics_n; i++) {
             topic_resolve(im->conf, base->topics[i], &now);
-            if (memcmp(&now, &base->topics[i]->conf, sizeof now) != 0) draft_touch(d, base->topics[i]);
+            if (!topic_conf_same(&now, &base->topics[i]->conf)) draft_touch(d, base->topics[i]);
         }
     }
-    c.in = mem_alloc(sizeof *c.in * (d->by_id.n + 1));
-    c.out = mem_alloc(sizeof *c.out * (d->by_id.n + 1));
+    c.in = mem_alloc(sizeof(void *) * (d->by_id.n + 1));
+    c.out = mem_alloc(sizeof(void *) * (d->by_id.n + 1));
     im->partitions_total = base->partitions_total;
     list_each (it, &d->topics) {
         struct dtopic *t = container_of(it, struct dtopic, link);
@@ -751,15 +756,15 @@ static void topics_finish(struct draft *d, struct image *im)
         c.in[c.in_n++] = nt;
         im->partitions_total += nt->partitions_n;
     }
-    qsort(c.in, (size_t)c.in_n, sizeof *c.in, topic_by_name_cmp);
-    qsort(c.out, (size_t)c.out_n, sizeof *c.out, topic_by_name_cmp);
+    qsort(c.in, (size_t)c.in_n, sizeof(void *), topic_by_name_cmp);
+    qsort(c.out, (size_t)c.out_n, sizeof(void *), topic_by_name_cmp);
     im->topics_n = base->topics_n - c.out_n + c.in_n;
-    im->topics = mem_alloc(sizeof *im->topics * (size_t)(im->topics_n + 1));
-    im->by_id = mem_alloc(sizeof *im->by_id * (size_t)(im->topics_n + 1));
+    im->topics = mem_alloc(sizeof(void *) * (size_t)(im->topics_n + 1));
+    im->by_id = mem_alloc(sizeof(void *) * (size_t)(im->topics_n + 1));
     merge(base->topics, base->topics_n, &c, topic_by_name_cmp, im->topics);
     chunks_finish(base, im, &c);
-    qsort(c.in, (size_t)c.in_n, sizeof *c.in, topic_by_id_cmp);
-    qsort(c.out, (size_t)c.out_n, sizeof *c.out, topic_by_id_cmp);
+    qsort(c.in, (size_t)c.in_n, sizeof(void *), topic_by_id_cmp);
+    qsort(c.out, (size_t)c.out_n, sizeof(void *), topic_by_id_cmp);
     merge(base->by_id, base->topics_n, &c, topic_by_id_cmp, im->by_id);
     mem_free(c.in);
     mem_free(c.out);

@@ -44,6 +44,8 @@ int16_t image_feature_level(const struct image *im, struct slice name); /* 0: no
 /* Gives a partition its log (one reference passes) or the error. Only before publication. */
 void image_attach(const struct image_env *env, struct image_topic *t, int32_t partition, struct plog *log, int err);
 
+bool topic_conf_same(const struct topic_conf *a, const struct topic_conf *b); /* of images: their padding is zero */
+
 /* ---- draft -------------------------------------------------------------------------------------------------------------------- */
 
 struct draft;

@@ -63,13 +63,13 @@ static void topic_settle(struct meta *m, const struct image_topic *old, struct i
     }
     if (old && !now) log_info("meta", "topic deleted", KV_SLICE("topic", old->name), KV_I64("partitions", old->partitions_n));
     if (!now) return;
-    bool reset = old && memcmp(&old->conf, &now->conf, sizeof now->conf) != 0;
+    bool reset = old && !topic_conf_same(&old->conf, &now->conf);
     int fresh = 0;
     for (int i = 0; i < now->partitions_n; i++) {
         struct image_partition *p = &now->partitions[i];
         if (p->log) {
             if (reset) plog_set_conf(p->log, &now->conf);
-            if (i < old->partitions_n && old->partitions[i].leader_epoch != p->leader_epoch)
+            if (old && i < old->partitions_n && old->partitions[i].leader_epoch != p->leader_epoch)
                 plog_set_leader_epoch(p->log, p->leader_epoch);
             continue;
         }
@@ -77,7 +77,7 @@ static void topic_settle(struct meta *m, const struct image_topic *old, struct i
         if (*n == *cap) {
             *cap = MAX(64, *cap * 2);
             *specs = mem_realloc(*specs, sizeof **specs * (size_t)*cap);
-            *of = mem_realloc(*of, sizeof **of * (size_t)*cap);
+            *of = mem_realloc(*of, sizeof(void *) * (size_t)*cap);
         }
         (*of)[*n] = now;
         (*specs)[(*n)++] = (struct plog_spec){ .topic = now->name,
@@ -123,7 +123,7 @@ static void settle(struct meta *m, const struct image *old, struct image *im)
         }
     }
     if (n) {
-        struct plog **outs = mem_zalloc(sizeof *outs * (size_t)n);
+        struct plog **outs = mem_zalloc(sizeof(void *) * (size_t)n);
         int *errs = mem_zalloc(sizeof *errs * (size_t)n);
         struct why why = { "" };
         logs_partitions(m->logs, specs, n, outs, errs, &why);

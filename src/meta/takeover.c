@@ -405,9 +405,9 @@ static int partitions_open(struct opening *o, struct target *v, int n)
     struct meta *m = o->m;
     struct image *im = *o->im;
     struct plog_spec *specs = mem_zalloc(sizeof *specs * (size_t)MAX(n, 1));
-    struct plog **logs = mem_zalloc(sizeof *logs * (size_t)MAX(n, 1));
+    struct plog **logs = mem_zalloc(sizeof(void *) * (size_t)MAX(n, 1));
     int *errs = mem_zalloc(sizeof *errs * (size_t)MAX(n, 1));
-    struct target **of = mem_zalloc(sizeof *of * (size_t)MAX(n, 1));
+    struct target **of = mem_zalloc(sizeof(void *) * (size_t)MAX(n, 1));
     struct meta_edit e;
     struct why first = { "" };
     int k = 0, rc = 0, failed = 0;

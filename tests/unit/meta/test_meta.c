@@ -479,7 +479,7 @@ static void producer_ids_come_from_durable_blocks_and_never_twice(void **state)
         while (!atomic_load(&a[0].done) || !atomic_load(&a[1].done)) assert_true(sim_step(env->world));
         for (int i = 0; i < 2; i++)
             for (int k = 0; k < a[i].have; k++) all[have++] = a[i].got[k];
-        assert_true(image_now(&n)->next_producer_id >= 3000 * (run + 1));
+        assert_true(image_now(&n)->next_producer_id >= (int64_t)3000 * (run + 1));
         node_stop(&n);
         producer_ids_free(&ids);
         waker_free(&home);

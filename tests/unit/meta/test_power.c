@@ -93,7 +93,6 @@ static int64_t day(uint64_t seed, int64_t at)
         n.meta = NULL;
         int rc = node_try(&n);
         if (rc) {
-            alive = false;
             node_drop(&n);
             break;
         }
