@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Shell helpers for the scripts beside this file; sourced, not run.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${ODRADEK_E2E_CACHE:-$HOME/.cache/odradek-e2e} # what the end-to-end tests download, once per machine
@@ -7,8 +8,8 @@ die() {
   exit 1
 }
 
-# install PACKAGE... : those that are missing, by apt, as root or by sudo.
-install() {
+# need PACKAGE... : those that are missing, by apt, as root or by sudo.
+need() {
   local missing=() package
   for package in "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -23,8 +24,8 @@ install() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-install_build() {
-  install build-essential cmake ninja-build pkg-config python3 libuv1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev \
+need_build() {
+  need build-essential cmake ninja-build pkg-config python3 libuv1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev \
     libisal-dev libssl-dev libjansson-dev libsystemd-dev
 }
 

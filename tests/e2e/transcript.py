@@ -16,6 +16,8 @@ import difflib
 import re
 import shlex
 
+from confluent_kafka import Consumer
+
 from raw import until
 
 # Where Odradek differs from Apache Kafka by intent: what Kafka printed -> what Odradek prints.
@@ -50,7 +52,6 @@ class Member:
     """A live consumer in a group."""
 
     def __init__(self, broker, group, topic):
-        from confluent_kafka import Consumer
         self.consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "client.id": "member",
                                   "auto.offset.reset": "earliest", "enable.auto.commit": False})
         self.consumer.subscribe([topic])

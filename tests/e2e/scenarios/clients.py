@@ -1,10 +1,11 @@
 """Clients nobody here wrote: every codec and acks level out and back, by offset and by group."""
-import shutil
 import sys
 import threading
 
+from confluent_kafka import Producer
+
 from harness import BUILD, CACHE, HERE, run_client, scenario
-from raw import murmur2_partition
+from raw import murmur2_partition, records_of, until
 
 sys.path.insert(0, str(HERE / "clients"))
 import payload  # noqa: E402
@@ -122,7 +123,6 @@ def a_topic_nobody_created_is_there_with_a_leader_when_first_written(t):
 
 @scenario()
 def an_idempotent_producer_of_librdkafka_keeps_order_over_many_batches(t):
-    from confluent_kafka import Producer
     p, errors = Producer({"bootstrap.servers": t.broker.bootstrap, "enable.idempotence": True, "batch.num.messages": 10,
                           "linger.ms": 1}), []
     with t.broker.connect() as c:
@@ -131,7 +131,6 @@ def an_idempotent_producer_of_librdkafka_keeps_order_over_many_batches(t):
             p.produce(t.name, b"%d" % i, partition=0, on_delivery=lambda e, m: errors.append(e) if e else None)
             p.poll(0)
         assert p.flush(30) == 0 and not errors, errors[:3]
-        from raw import records_of
         values = [int(value) for one in c.read_all(t.name, 0) for _, _, value, _ in records_of(one)]
         assert values == list(range(2000))
 
@@ -139,8 +138,6 @@ def an_idempotent_producer_of_librdkafka_keeps_order_over_many_batches(t):
 @scenario()
 def killed_under_live_producers_nothing_acknowledged_is_missing(t):
     """acks=all, three times killed with -9 while confluent-kafka produces: every acknowledged record is there, in order."""
-    from confluent_kafka import Producer
-    from raw import records_of
     broker = t.new_broker()
     with broker.connect() as c:
         assert c.create_topic("t", 2) == 0
@@ -167,7 +164,7 @@ def killed_under_live_producers_nothing_acknowledged_is_missing(t):
     try:
         for _ in range(3):
             have = len(acked)
-            wait_for(lambda: len(acked) > have + 200)
+            until(lambda: len(acked) > have + 200, "records to be acknowledged", seconds=60)
             broker.kill()
             broker.start()
     finally:
@@ -185,8 +182,3 @@ def killed_under_live_producers_nothing_acknowledged_is_missing(t):
             assert values == sorted(set(values)), "out of order or twice"
     missing = [i for i, where in acked.items() if found.get(i) != where]
     assert not missing, f"{len(missing)} of {len(acked)} acknowledged records are not where they were: {missing[:5]}"
-
-
-def wait_for(so):
-    from raw import until
-    until(so, "records to be acknowledged", seconds=60)

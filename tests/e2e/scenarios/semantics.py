@@ -210,3 +210,10 @@ def groups_go_on_after_a_kill_of_the_broker(t):
     consumer.commit(asynchronous=False)
     consumer.close()
 
+
+@scenario(target="odradek")
+def an_auto_created_topic_has_its_leader_in_the_very_answer(t):
+    with t.broker.connect() as c:
+        error, topic_id, parts = c.metadata([t.name], create=True)[t.name]
+        assert (error, parts) == (0, [(0, 0, c.nodes[0][0])]) and int(topic_id, 16), "Apache Kafka says: ask again"
+        assert c.produce(t.name, 0, batch([b"a"]))[:2] == (0, 0)

@@ -1,4 +1,6 @@
 """One directory, two brokers: Odradek opens what Apache Kafka has made, and the reverse."""
+from confluent_kafka import Consumer, Producer, TopicPartition
+
 from harness import scenario
 from raw import *
 from scenarios.zz_evening import inventory
@@ -10,7 +12,6 @@ def same(before, after):
 
 
 def committed_values(broker, topic):
-    from confluent_kafka import Consumer, TopicPartition
     c = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "x", "isolation.level": "read_committed", "enable.partition.eof": True})
     c.assign([TopicPartition(topic, 0, 0)])
     values = []
@@ -22,7 +23,6 @@ def committed_values(broker, topic):
 
 @scenario(target="odradek")
 def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
-    from confluent_kafka import Consumer, Producer
     broker = t.new_broker("kafka", properties={"log.segment.bytes": 1048576, "log.index.interval.bytes": 512})
     command = t.run.command
     with broker.connect() as c:
