@@ -308,12 +308,12 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
 
     for (int i = 0; i < n; i++) {
         struct segment *s = gone[i];
-        for (enum seg_file f = SEG_LOG; f <= SEG_SNAPSHOT; f++) {
+        for (enum seg_file f = SEG_LOG; rc == 0 && f <= SEG_SNAPSHOT; f++) {
             char from[SEG_PATH], to[SEG_PATH + 16];
             seg_path(s, f, from);
             snprintf(to, sizeof(to), "%s.deleted", from);
             int one = fs->rename(fs, from, to);
-            if (one < 0 && one != -ENOENT && rc == 0) rc = one;
+            if (one < 0 && one != -ENOENT) rc = one;
         }
         /* Oldest first and each durably: a power cut must not bring an older one back in front of one that is gone. */
         if (rc == 0) rc = fs->sync_dir(fs, p->path);
@@ -330,8 +330,8 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
 
 /* ---- retention ------------------------------------------------------------------------------------------------------------------------------------ */
 
-/* How many of the oldest segments may go, as Kafka judges: by time, size, log start; only below the watermark. */
-static int deletable(struct plog *p, int64_t *upto)
+/* How many of the oldest segments may go, as Kafka judges: by time and size (all), log start; only below the watermark. */
+static int deletable(struct plog *p, bool by_policy, int64_t *upto)
 {
     int64_t now = now_ms(p->logs), total = 0;
     int count = 0;
@@ -342,7 +342,7 @@ static int deletable(struct plog *p, int64_t *upto)
     for (;; count++) {
         pthread_mutex_lock(&p->mu);
         struct segment *s = count < p->segs_n ? seg_ref(p->segs[count]) : NULL;
-        bool last = count + 1 >= p->segs_n, expire = p->conf.cleanup_delete, loaded = s && s->loaded;
+        bool last = count + 1 >= p->segs_n, expire = by_policy && p->conf.cleanup_delete, loaded = s && s->loaded;
         int64_t upper = last ? p->end : p->segs[count + 1]->base, start = p->start, mark = p->watermark,
                 ms = p->conf.retention_ms;
         uint32_t size = s ? s->size : 0;
@@ -371,8 +371,9 @@ static int deletable(struct plog *p, int64_t *upto)
     }
 }
 
-/* Drops what may go. 1: something waits for R on disk (J10): checkpoint the directory and come again. */
-static int retain_one(struct plog *p, bool may_wait)
+/* Drops what may go, by the topic's policy or only what lies below the log start. 1: something waits for R on disk (J10): checkpoint the directory
+ * and come again. */
+static int retain_one(struct plog *p, bool by_policy, bool may_wait)
 {
     int64_t upto;
     int rc = 0, n;
@@ -382,7 +383,7 @@ static int retain_one(struct plog *p, bool may_wait)
     bool gone = p->gone;
     pthread_mutex_unlock(&p->mu);
     if (gone) goto out;
-    n = deletable(p, &upto); /* a log that nobody used yet is judged by its time indexes alone */
+    n = deletable(p, by_policy && !is_metadata(p), &upto); /* a log that nobody used yet is judged by its time indexes alone */
     if (n > 0 && (rc = plog_warm_locked(p)) < 0) goto out;
     pthread_mutex_lock(&p->mu);
     bool all = n > 0 && n == p->segs_n, metadata = is_metadata(p);
@@ -418,12 +419,12 @@ void logs_retain(struct logs *l)
     struct plog **v = all_logs(l, &n);
     bool *again = mem_zalloc((size_t)MAX(n, 1));
     for (int i = 0; i < n; i++) {
-        again[i] = retain_one(v[i], true) == 1;
+        again[i] = retain_one(v[i], true, true) == 1;
         waiting += again[i];
     }
     if (waiting > 0 && logs_checkpoint(l) == 0)
         for (int i = 0; i < n; i++)
-            if (again[i]) retain_one(v[i], false);
+            if (again[i]) retain_one(v[i], true, false);
     mem_free(again);
     free_logs(v, n);
 }
@@ -444,8 +445,8 @@ int plog_delete_records(struct plog *p, int64_t offset, int64_t *start)
     if (moves && !is_metadata(p)) rc = house_checkpoint_dir(p->dir); /* durable before anybody sees it */
     if (moves && rc == 0) rc = plog_drop_segments(p, 0, offset);
     pthread_mutex_unlock(&p->maint);
-    if (moves && rc == 0 && retain_one(p, true) == 1 && (is_metadata(p) || house_checkpoint_dir(p->dir) == 0))
-        retain_one(p, false);
+    if (moves && rc == 0 && retain_one(p, false, true) == 1 && (is_metadata(p) || house_checkpoint_dir(p->dir) == 0))
+        retain_one(p, false, false);
     pthread_mutex_lock(&p->mu);
     *start = p->start;
     pthread_mutex_unlock(&p->mu);

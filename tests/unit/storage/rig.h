@@ -201,6 +201,16 @@ static inline void rig_stage(void *arg)
     plog_append(a->log, a);
 }
 
+struct rig_many {
+    struct append *a;
+    int n;
+};
+static inline void rig_stage_many(void *arg)
+{
+    struct rig_many *m = arg;
+    for (int i = 0; i < m->n; i++) plog_append(m->a[i].log, &m->a[i]);
+}
+
 static inline void rig_append(struct rig *r, struct plog *p, struct bytes *bytes,
                               struct append *a) /* waits until it is done, not durable */
 {
@@ -215,7 +225,6 @@ static inline int rig_produce(struct rig *r, struct plog *p, struct rig_batch b,
     struct bytes bytes = { 0 };
     struct append a;
     rig_build(&b, tag, &bytes);
-    *(&a) = (struct append){ 0 };
     rig_append(r, p, &bytes, &a);
     if (first) *first = a.first;
     bytes_free(&bytes);
