@@ -23,12 +23,14 @@ struct groups_host {
     bool (*topic_exists)(void *arg, struct slice topic);
     bool (*topic_id)(void *arg, struct slice topic, struct uuid *id);
     bool (*topic_name)(void *arg, struct uuid id, struct arena *a, struct slice *name);
+    int32_t (*topic_partitions)(void *arg, struct slice topic); /* of a topic that exists; NULL: partition numbers are not checked */
 };
 /* conf: its group.* and offset.* keys are read at use; groups_set_conf swaps it (counted). */
 struct groups *groups_new(struct world *w, struct loop *home, const struct conf *conf, int32_t offsets_partitions, const struct groups_host *host);
 void           groups_set_conf(struct groups *g, const struct conf *conf);
 /* Every waiting call is answered (COORDINATOR_NOT_AVAILABLE / NOT_COORDINATOR as Kafka's broker does on shutdown); nothing is written after. */
 void           groups_stop(struct groups *g);
+/* At home, or after the home loop has ended. Writes that are not done by now never will be: the host must not report them any more. */
 void           groups_free(struct groups **g);
 
 int32_t groups_partition_of(struct slice group_id, int32_t partitions); /* abs(Java's String.hashCode of the UTF-16 form) % partitions */
@@ -57,7 +59,7 @@ struct group_call {
     struct slice  client_id, client_host; /* host as Kafka shows it: "/127.0.0.1" */
     bool          require_stable; /* OffsetFetch */
     struct arena *arena;
-    void (*done)(struct group_call *c); /* at this shard's home */
+    void (*done)(struct group_call *c); /* at this shard's home; must not call into this shard */
     struct list   link; /* private */
     void         *priv; /* private */
 };
