@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPT_BATCH = 32, RETRY_US = 100 * 1000, SWEEP_US = 5 * 1000 * 1000 };
+enum { BACKLOG = 4096, ACCEPT_BATCH = 32, RETRY_US = 100 * 1000, SWEEP_US = 5 * 1000 * 1000 };
 
 /* ---- who is connected ------------------------------------------------------------------------------------------------------------ */
 
@@ -195,8 +195,7 @@ static int bind_one(struct net *n, const struct conf_listener *cl, const struct 
     if (n->receive_buffer > 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n->receive_buffer,
                          sizeof n->receive_buffer); /* inherited, before the handshake */
-    if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, (int)conf_i64(n->conf, CONF_SOCKET_LISTEN_BACKLOG_SIZE)) ||
-        getsockname(fd, (struct sockaddr *)&sa, &len)) {
+    if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, n->backlog) || getsockname(fd, (struct sockaddr *)&sa, &len)) {
         int rc = -errno;
         close(fd);
         return rc;
@@ -266,6 +265,9 @@ int net_open(struct broker *b, const struct conf *conf, struct net **out, struct
     n->send_buffer = conf_is_set(conf, CONF_SOCKET_SEND_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_SEND_BUFFER_BYTES) : -1;
     n->receive_buffer =
         conf_is_set(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) : -1;
+    /* A crowd that connects at once must not wait for its SYN to be sent again. */
+    n->backlog =
+        conf_is_set(conf, CONF_SOCKET_LISTEN_BACKLOG_SIZE) ? (int)conf_i64(conf, CONF_SOCKET_LISTEN_BACKLOG_SIZE) : BACKLOG;
     pthread_mutex_init(&n->ips_mu, NULL);
     for (int i = 0; i < n->loops_n; i++) {
         struct net_loop *nl = &n->loops[i];

@@ -51,6 +51,7 @@ struct net {
     struct listener *listeners;
     struct mem_budget memory;
     int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
+    int backlog;
     int send_buffer, receive_buffer; /* SO_SNDBUF, SO_RCVBUF; -1 = the system's */
     pthread_mutex_t ips_mu;
     struct map ips; /* struct ip by address: how many connections */
