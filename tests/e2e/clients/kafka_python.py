@@ -2,6 +2,7 @@
 
   kafka_python.py roundtrip BOOTSTRAP TOPIC GROUP   the contract of payload.py
   kafka_python.py share BOOTSTRAP TOPIC GROUP       two consumers in a group, one leaves
+  kafka_python.py versions BOOTSTRAP TOPIC GROUP    as if the broker were of years ago: old versions of every request
   kafka_python.py admin BOOTSTRAP TOPIC GROUP       topics, configs and groups by the admin client
 """
 import sys
@@ -111,6 +112,27 @@ def share():
     p.close()
 
 
+def versions():
+    for version in (1, 0), (1, 1), (2, 0), (2, 1), (2, 3), (2, 5):
+        name = "%s-%d.%d" % ((topic,) + version)
+        p = KafkaProducer(bootstrap_servers=bootstrap, api_version=version)
+        for i in range(10):
+            p.send(name, key=b"k%d" % i, value=b"v%d" % i, timestamp_ms=1000000 + i).get(10)
+        p.close()
+        c = consumer(group_id=group + name, api_version=version, enable_auto_commit=False)
+        c.subscribe([name])
+        got, deadline = [], time.time() + 20
+        while len(got) < 10 and time.time() < deadline:
+            got += [r.value for records in c.poll(timeout_ms=300).values() for r in records]
+        assert got == [b"v%d" % i for i in range(10)], "as %s: %s" % (version, got)
+        tp = TopicPartition(name, 0)
+        assert c.beginning_offsets([tp]) == {tp: 0} and c.end_offsets([tp]) == {tp: 10}
+        assert c.offsets_for_times({tp: 1000005})[tp].offset == 5
+        c.commit()
+        assert c.committed(tp) == 10
+        c.close()
+
+
 def admin():
     a = KafkaAdminClient(bootstrap_servers=bootstrap)
     a.create_topics([NewTopic(topic, 2, 1, topic_configs={"retention.ms": "86400000"})])
@@ -157,4 +179,4 @@ def admin():
     a.close()
 
 
-{"roundtrip": roundtrip, "share": share, "admin": admin}[mode]()
+{"roundtrip": roundtrip, "share": share, "versions": versions, "admin": admin}[mode]()

@@ -77,6 +77,10 @@ def the_admin_client_of_kafka_python_1_4_6_does_its_work(t): kafka_python(t, "1.
 
 
 @scenario()
+def clients_that_speak_the_versions_of_2017_to_2020_are_understood(t): kafka_python(t, "2.0.2", "versions")
+
+
+@scenario()
 def librdkafka_there_and_back(t): there_and_back(t, [sys.executable, HERE / "clients/librdkafka.py"])
 
 

@@ -1,13 +1,14 @@
 """Bad input: each gets Kafka's error or a closed connection, and the broker goes on."""
 import gzip
 import random
+import re
 import resource
 import socket
 import struct
 import time
 import zlib
 
-from harness import scenario
+from harness import HERE, TOP, scenario
 from raw import *
 
 
@@ -378,3 +379,48 @@ def a_client_that_never_reads_does_not_fill_the_memory(t):
                 time.sleep(0.02)
             if broker.kind == "odradek":
                 assert broker.rss() - before < 100 << 20, f"{(broker.rss() - before) >> 20} MiB for one deaf client"
+
+
+# The first flexible version of each API (its request header ends with tags); 47 has none.
+FLEXIBLE = {0: 9, 1: 12, 2: 6, 3: 9, 8: 8, 9: 6, 10: 3, 11: 6, 12: 4, 13: 4, 14: 4, 15: 5, 16: 3, 18: 3, 19: 5, 20: 4, 21: 2, 22: 2,
+            23: 4, 32: 4, 33: 2, 35: 2, 37: 2, 42: 2, 44: 1, 46: 0, 47: 99, 60: 0, 74: 0, 75: 0}
+
+
+def vectors(kind):
+    """The encodings by Apache Kafka's codec that the wire tests keep: (name, version, bytes)."""
+    r = Reader(gzip.decompress((TOP / "tests/wire/vectors.bin.gz").read_bytes()))
+    r.take(r.data.index(b"\n") + 1)
+    while r.left():
+        name = r.take(r.data.index(b"\0", r.at) - r.at).decode()
+        r.take(1)
+        version, encoded, _ = r.i16(), r.bytes(), r.bytes()
+        if name.endswith(kind):
+            yield name.removesuffix(kind), version, encoded
+
+
+@scenario(target="odradek")
+def every_well_formed_request_gets_an_answer_that_can_be_sent(t):
+    broker, asked = t.new_broker(), 0
+    names = dict(re.findall(r"^(\w+)\((\d+)\)", (HERE / "golden/api-versions.txt").read_text(), re.M))
+    with broker.connect() as c:
+        served = c.api_versions()
+    for name, version, body in vectors("Request"):
+        api = int(names.get(name, -1))
+        if api in FLEXIBLE and served[api][0] <= version <= served[api][1]:
+            asked += 1
+            with broker.connect(timeout=0.5) as c:
+                c.send_bytes(frame(api, version, body, flexible=version >= FLEXIBLE[api]))
+                try:
+                    c.read_frame()
+                except (Closed, TimeoutError):
+                    pass  # refused, or it waits as it was asked to
+    assert asked > 250, f"only {asked} requests"
+    bad = [line for line in broker.new_log().splitlines() if "cannot be encoded" in line or "internal error" in line or line.startswith("error")]
+    assert not bad, f"{len(bad)} complaints: " + "\n".join(sorted(set(bad))[:10])
+    works_after(broker)
+
+
+def works_after(broker):
+    with broker.connect() as c:
+        assert c.create_topic("works") == 0
+        assert c.produce("works", 0, batch([b"a"]))[:2] == (0, 0)
