@@ -155,7 +155,7 @@ static bool res_eq(const struct map_node *n, const void *key)
 {
     const struct dres *r = container_of(n, struct dres, node);
     const struct res_key *k = key;
-    return r->type == k->type && slice_eq(r->name, k->name);
+    return r->type == k->type && slice_cmp(r->name, k->name) == 0;
 }
 
 static struct dres *dres_get(struct draft *d, int8_t type, struct slice name)
@@ -644,10 +644,22 @@ static struct image_topic *topic_pack(const struct draft *d, const struct dtopic
     return &t->pub;
 }
 
-static void topic_resolve(const struct conf *conf, const struct image_topic *t, struct topic_conf *out)
+static bool configs_same(const struct image_topic *a, const struct image_topic *b)
+{
+    if (a->configs_n != b->configs_n) return false;
+    for (int i = 0; i < a->configs_n; i++)
+        if (slice_cmp(a->configs[i].name, b->configs[i].name) != 0 || slice_cmp(a->configs[i].value, b->configs[i].value) != 0)
+            return false;
+    return true;
+}
+
+/* like: a topic resolved just before with the same conf, or NULL; a start resolves thousands, and most look alike. */
+static void topic_resolve(const struct conf *conf, const struct image_topic *t, const struct image_topic *like,
+                          const struct topic_conf *likes, struct topic_conf *out)
 {
     memset(out, 0, sizeof *out); /* also the padding: they are compared as bytes */
-    if (conf) topic_conf_resolve(conf, (const struct conf_kv *)t->configs, t->configs_n, out);
+    if (conf && like && configs_same(t, like)) memcpy(out, likes, sizeof *out);
+    else if (conf) topic_conf_resolve(conf, (const struct conf_kv *)t->configs, t->configs_n, out);
 }
 
 bool topic_conf_same(const struct topic_conf *a, const struct topic_conf *b)
@@ -670,19 +682,46 @@ struct changes {
     int out_n, in_n;
 };
 
-/* The merge of base (without `out`) and `in` in the order of cmp, into v. */
-static int merge(struct image_topic **base, int base_n, const struct changes *c, int (*cmp)(const void *, const void *),
-                 struct image_topic **v)
+typedef int topic_cmp(const void *a, const void *b);
+
+/* Where t stands in v from lo on, or would. */
+static int place_in(struct image_topic **v, int lo, int hi, struct image_topic *t, topic_cmp *cmp)
 {
-    int n = 0, o = 0, k = 0;
-    for (int i = 0; i < base_n; i++) {
-        while (k < c->in_n && cmp(&c->in[k], &base[i]) < 0) v[n++] = c->in[k++];
-        if (o < c->out_n && c->out[o] == base[i]) o++;
-        else v[n++] = base[i];
+    while (lo < hi) {
+        int mid = lo + (hi - lo) / 2;
+        if (cmp(&v[mid], &t) < 0) lo = mid + 1;
+        else hi = mid;
     }
-    while (k < c->in_n) v[n++] = c->in[k++];
-    assert(o == c->out_n);
-    return n;
+    return lo;
+}
+
+static int run_copy(struct image_topic **to, int n, struct image_topic **from, int count)
+{
+    if (count) memcpy(to + n, from, sizeof(void *) * (size_t)count);
+    return n + count;
+}
+
+/* The merge of base (without `out`) and `in` in the order of cmp, into v. What lies between two changes is copied, not looked at. */
+static int merge(struct image_topic **base, int base_n, const struct changes *c, topic_cmp *cmp, struct image_topic **v)
+{
+    int n = 0, at = 0, o = 0, k = 0;
+    int out = c->out_n ? place_in(base, 0, base_n, c->out[0], cmp) : base_n,
+        in = c->in_n ? place_in(base, 0, base_n, c->in[0], cmp) : base_n;
+    while (o < c->out_n || k < c->in_n) {
+        if (k < c->in_n && (in <= out || o == c->out_n)) {
+            n = run_copy(v, n, base + at, in - at);
+            at = in;
+            v[n++] = c->in[k++];
+            if (k < c->in_n) in = place_in(base, at, base_n, c->in[k], cmp);
+        } else {
+            n = run_copy(v, n, base + at, out - at);
+            assert(base[out] == c->out[o]);
+            at = out + 1;
+            o++;
+            if (o < c->out_n) out = place_in(base, at, base_n, c->out[o], cmp);
+        }
+    }
+    return run_copy(v, n, base + at, base_n - at);
 }
 
 static void chunks_put(struct image *im, struct image_topic **v, int n, const struct changes *c)
@@ -734,9 +773,10 @@ static void topics_finish(struct draft *d, struct image *im)
     struct changes c = { 0 };
     bool conf_moved = d->env.conf && im->conf != base->conf;
     if (conf_moved) { /* topics whose resolved settings follow the broker's */
-        struct topic_conf now;
+        struct topic_conf now, before;
         for (int i = 0; i < base->topics_n; i++) {
-            topic_resolve(im->conf, base->topics[i], &now);
+            topic_resolve(im->conf, base->topics[i], i ? base->topics[i - 1] : NULL, &before, &now);
+            memcpy(&before, &now, sizeof before);
             if (!topic_conf_same(&now, &base->topics[i]->conf)) draft_touch(d, base->topics[i]);
         }
     }
@@ -752,7 +792,7 @@ static void topics_finish(struct draft *d, struct image *im)
         }
         if (!changed) continue;
         struct image_topic *nt = topic_pack(d, t);
-        topic_resolve(im->conf, nt, &nt->conf);
+        topic_resolve(im->conf, nt, c.in_n ? c.in[c.in_n - 1] : NULL, c.in_n ? &c.in[c.in_n - 1]->conf : NULL, &nt->conf);
         c.in[c.in_n++] = nt;
         im->partitions_total += nt->partitions_n;
     }
