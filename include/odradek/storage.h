@@ -226,3 +226,8 @@ int64_t logs_max_producer_id(struct logs *l); /* largest found in any open log o
 
 /* Runs retention on every log now, as the retain worker does every log.retention.check.interval.ms. Worker. */
 void logs_retain(struct logs *l);
+/* Cleans every compacted log that is due, without throttle, until none is. The clean worker does so by itself, looking every
+ * log.cleaner.backoff.ms, unless log.cleaner.enable is false. Worker. */
+void logs_clean(struct logs *l);
+/* Takes the cleaner's live settings (log.cleaner.*) from conf. Any thread. */
+void logs_reconfigure(struct logs *l, const struct conf *conf);

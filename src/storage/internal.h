@@ -84,6 +84,10 @@ struct plog {
     struct bytes pend_off, pend_time;
     struct list write_link; /* in dir->write_list while Q_HANDED */
 
+    /* The cleaner's, under mu. */
+    int64_t dirty_from; /* first offset not cleaned yet; -1: the checkpoint was not asked yet; -2: it does not say */
+    bool uncleanable;   /* something in it cannot be cleaned: left alone for the rest of this run */
+
     /* Maintenance. */
     pthread_mutex_t maint;
     int64_t recovery_point; /* R as last put on disk (maint or start-up) */
@@ -207,6 +211,7 @@ struct logs {
     _Atomic bool closing;
     _Atomic int64_t max_producer_id;
     struct house house;
+    struct cleaner *cleaner; /* clean.h */
 };
 
 enum { RUN_MAX_BYTES = 256 * 1024, RUN_MAX_APPENDS = 256, WRITE_MAX_BYTES = 8 * 1024 * 1024, DRAIN_ROUNDS = 8 };

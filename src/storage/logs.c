@@ -1,4 +1,5 @@
 /* Log directories: opening, finding what is there, starting, partitions, stopping (JOURNAL.md J14, J18; TAKEOVER.md K1, K3, K6). */
+#include "clean.h"
 #include "identity.h"
 #include "internal.h"
 #include "marker.h"
@@ -87,6 +88,7 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
     list_init(&l->all);
     read_settings(conf, &l->set);
     house_init(l);
+    clean_init(l, conf);
 
     struct identity_dir *ids = mem_zalloc((size_t)n * sizeof(*ids));
     int opened = 0;
@@ -114,6 +116,7 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
 
 static void stop_workers(struct logs *l)
 {
+    clean_stop(l);
     for (int i = 0; i < l->dirs_n; i++) {
         if (l->dirs[i].writer) worker_stop(&l->dirs[i].writer);
         commit_stop(&l->dirs[i].commit);
@@ -129,6 +132,7 @@ void logs_free(struct logs **lp)
     atomic_store(&l->closing, true);
     if (l->begun) stop_workers(l);
     house_free(l);
+    clean_free(l);
     for (int i = 0; i < l->dirs_n; i++) commit_free(&l->dirs[i].commit);
     struct list *n;
     while ((n = list_pop(&l->all))) {
@@ -257,6 +261,7 @@ int logs_begin(struct logs *l, struct why *w)
         commit_start(&d->commit);
     }
     house_start(l);
+    clean_start(l);
     for (int i = 0; i < l->dirs_n; i++) { /* deletions a former run began */
         struct log_dir *d = &l->dirs[i];
         struct arena a;
@@ -348,6 +353,7 @@ static int create(struct plog *p, bool sync_parent, struct why *w)
     p->segs[0]->entry_unsynced = false; /* partmeta_write synced the directory after it was made */
     p->recovery_point = 0;
     p->newest_snapshot = -1;
+    p->dirty_from = 0; /* whatever a checkpoint says of an earlier one of this name */
     p->warm = true;
     if (p->leader_epoch >= 0) p->epochs_dirty = epochs_assign(&p->epochs, p->leader_epoch, 0);
     return 0;
@@ -519,6 +525,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
         if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
         if (rc < 0) rc = dir_fail(p->dir, "deletion", p->path, rc);
         if (rc == 0) rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for a later log's of this name */
+        if (rc == 0) clean_forget(p);
         if (rc == E_NO_SPACE) rc = 0;
         if (!dir_failed(p->dir)) house_doom(p->dir, path, true, p->conf.file_delete_delay_ms);
     }

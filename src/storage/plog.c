@@ -19,6 +19,7 @@ struct plog *plog_new(struct log_dir *d, const struct plog_spec *spec)
     p->conf = *spec->conf;
     p->leader_epoch = spec->leader_epoch;
     p->flush_due_us = INT64_MAX;
+    p->dirty_from = -1;
     pthread_mutex_init(&p->mu, NULL);
     pthread_mutex_init(&p->maint, NULL);
     pthread_cond_init(&p->q_cv, NULL);

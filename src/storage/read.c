@@ -220,7 +220,9 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
         plog_offsets(p, &r->at);
         if (rc < 0) return r->at.gone ? E_GONE : rc;
     }
-    int rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
+    int rc;
+again:
+    rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
     if (rc <= 0 || r->max_bytes == 0) {
         if (rc == 1) seg_unref(&pl.seg);
         return MIN(rc, 0);
@@ -254,7 +256,7 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
         *c = (struct plog_cursor){ .offset = -1 };
         pthread_mutex_lock(&p->mu);
         int i = plog_seg_at(p, base);
-        if (whole && i >= 0 && p->segs[i]->base == base) { /* the next read begins where this one ends */
+        if (whole && i >= 0 && p->segs[i] == pl.seg) { /* the next read begins where this one ends */
             if (i + 1 < p->segs_n && p->segs[i + 1]->base <= upto)
                 *c = (struct plog_cursor){ .offset = p->segs[i + 1]->base, .base = p->segs[i + 1]->base, .at = 0 };
             else *c = (struct plog_cursor){ .offset = upto, .base = base, .at = pl.limit };
@@ -264,10 +266,12 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
     }
     if (r->upto == READ_STABLE) {
         rc = find_aborted(p, r, pl.seg->base, upto);
-        if (rc < 0) {
-            range_release(&r->range);
-            return rc;
-        }
+        pthread_mutex_lock(&p->mu);
+        bool replaced = pl.seg->deleted; /* by a cleaned one: then its transaction index need not be what we read */
+        pthread_mutex_unlock(&p->mu);
+        if (rc < 0 || replaced) range_release(&r->range);
+        if (rc < 0) return rc;
+        if (replaced) goto again;
     }
     return 0;
 }
@@ -291,7 +295,9 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
     if (find_place(p, offset, upto, c, &at, &pl) <= 0) return 0;
     if (c) {
         pthread_mutex_lock(&p->mu);
-        *c = (struct plog_cursor){ .offset = offset, .base = pl.seg->base, .at = pl.at, .generation = p->generation };
+        int i = plog_seg_at(p, pl.seg->base);
+        if (i >= 0 && p->segs[i] == pl.seg)
+            *c = (struct plog_cursor){ .offset = offset, .base = pl.seg->base, .at = pl.at, .generation = p->generation };
         pthread_mutex_unlock(&p->mu);
     }
     n = (int64_t)pl.limit - pl.at;

@@ -26,6 +26,11 @@ void seg_unref(struct segment **sp)
     struct segment *s = *sp;
     *sp = NULL;
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1) return;
+    if (s->held) {
+        fd_unpin(&s->dir->fds, &s->file);
+        fd_unpin(&s->dir->fds, &s->off.file);
+        fd_unpin(&s->dir->fds, &s->time.file);
+    }
     fd_drop(&s->dir->fds, &s->file);
     fd_drop(&s->dir->fds, &s->off.file);
     fd_drop(&s->dir->fds, &s->time.file);
@@ -75,6 +80,21 @@ int seg_pin(struct segment *s, bool create)
 }
 
 void seg_unpin(struct segment *s) { fd_unpin(&s->dir->fds, &s->file); }
+
+int seg_hold(struct segment *s)
+{
+    struct fdent *const e[] = { &s->file, &s->off.file, &s->time.file };
+    int fd = 0, n = 0;
+    if (s->held) return 0;
+    while (n < (int)ARRAY_LEN(e) && (fd = pin_file(s, e[n], (enum seg_file)n, FS_WRITE | (n > 0 ? FS_CREATE : 0))) >= 0)
+        n++; /* an index that is in memory only gets an empty file */
+    if (fd >= 0) {
+        s->held = true;
+        return 0;
+    }
+    while (n > 0) fd_unpin(&s->dir->fds, e[--n]);
+    return fd;
+}
 
 /* ---- index entries ---------------------------------------------------------------------------------------------------------------- */
 

@@ -53,6 +53,7 @@ struct segment {
     bool saved;                    /* (mu) sealed, and its indexes and the snapshot at its end are durable (J9) */
     bool rebuild;                  /* (mu) its offset index is wrong or short: build it anew */
     bool deleted;                  /* (mu) out of the list; files renamed or gone */
+    bool held;                     /* its files are pinned until the last reference goes (seg_hold) */
     struct bytes snapshot;         /* (mu) producer state at base, to be written once durable reaches it (J16) */
 };
 
@@ -72,6 +73,9 @@ int seg_name_parse(struct slice name, int64_t *base);
 /* Pins the .log open; a descriptor or -errno. */
 int seg_pin(struct segment *s, bool create);
 void seg_unpin(struct segment *s);
+/* Pins the .log and both indexes until the last reference goes: another segment is about to get their names, and whoever still reads this one must
+ * not open those. 0 or -errno (then nothing is pinned). Maintenance only. */
+int seg_hold(struct segment *s);
 
 /* Would this batch, ending at offset `last`, at file position `at`, get index entries? They are added to off/time. */
 void seg_note(int64_t base, uint32_t interval, struct sgauge *g, int64_t last, uint32_t at, uint32_t size, int64_t max_ts,

@@ -52,7 +52,7 @@ static inline void rig_init(struct rig *r, struct world *w, const char *root, co
     struct bytes text = { 0 };
     struct conf_report rep = { 0 };
     *r = (struct rig){ .w = w, .root = root };
-    bytes_printf(&text, "log.dirs=%s\nodradek.disk.reserve=0\n%s", root, more ? more : "");
+    bytes_printf(&text, "log.dirs=%s\nodradek.disk.reserve=0\nlog.cleaner.enable=false\n%s", root, more ? more : "");
     assert_ok(conf_parse((struct slice){ (const char *)text.p, text.n }, &r->conf, &rep));
     conf_report_free(&rep);
     bytes_free(&text);
