@@ -110,7 +110,7 @@ void gwrite_send(struct gwrite *w)
         batch_abandon(&w->b);
     } else {
         int rc = batch_end(&w->b);
-        if (!err) err = rc;
+        if (!err && rc < 0) err = rc;
         if (!err && (int64_t)w->batch.n > conf_i64(gs->conf, CONF_MESSAGE_MAX_BYTES)) err = E_MESSAGE_TOO_LARGE;
     }
     if (err || w->b.count == 0) { /* never leaves; what is on its way is not overtaken, as this one changes no offset */
