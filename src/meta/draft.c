@@ -191,7 +191,7 @@ static void dconf_set(struct draft *d, struct dconf *c, struct slice name, struc
         c->cap = c->n + 8;
     }
     int i = 0;
-    while (i < c->n && !slice_eq(c->v[i].name, name)) i++;
+    while (i < c->n && slice_cmp(c->v[i].name, name) != 0) i++;
     if (!value.p) {
         if (i < c->n) memmove(c->v + i, c->v + i + 1, sizeof *c->v * (size_t)(--c->n - i));
         return;
@@ -365,7 +365,7 @@ static void feature_apply(struct draft *d, const struct feature_level_record *r)
         d->features_own = true;
     }
     int i = 0;
-    while (i < d->features_n && !slice_eq(d->features[i].name, r->name)) i++;
+    while (i < d->features_n && slice_cmp(d->features[i].name, r->name) != 0) i++;
     if (r->feature_level == 0) {
         if (i < d->features_n) memmove(d->features + i, d->features + i + 1, sizeof *d->features * (size_t)(--d->features_n - i));
         return;

@@ -47,24 +47,20 @@ void edit_record(struct meta_edit *e, const struct wire_msg *type, int16_t versi
 
 /* ---- directories ------------------------------------------------------------------------------------------------------------------- */
 
-struct uuid dir_id(const struct meta *m, int dir)
-{
-    struct log_dir_info info;
-    logs_dir_info(m->logs, dir, &info);
-    return info.id;
-}
+struct uuid dir_id(const struct meta *m, int dir) { return m->dir_ids[dir]; }
 
-bool dir_online(const struct meta *m, int dir)
+bool dir_online(struct meta *m, int dir)
 {
-    struct log_dir_info info;
-    logs_dir_info(m->logs, dir, &info);
-    return !info.offline;
+    pthread_mutex_lock(&m->mu);
+    bool offline = m->offline[dir];
+    pthread_mutex_unlock(&m->mu);
+    return !offline;
 }
 
 int dir_of(const struct meta *m, struct uuid id)
 {
-    for (int i = 0; i < logs_dirs(m->logs); i++)
-        if (uuid_eq(dir_id(m, i), id)) return i;
+    for (int i = 0; i < m->dirs_n; i++)
+        if (uuid_eq(m->dir_ids[i], id)) return i;
     return -1;
 }
 
@@ -72,7 +68,7 @@ int dir_of(const struct meta *m, struct uuid id)
 int dir_choose(struct meta *m)
 {
     int best = -1;
-    for (int i = 0; i < logs_dirs(m->logs); i++)
+    for (int i = 0; i < m->dirs_n; i++)
         if (dir_online(m, i) && (best < 0 || m->load[i] < m->load[best])) best = i;
     return MAX(best, 0);
 }

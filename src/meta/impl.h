@@ -20,7 +20,9 @@ struct meta {
     struct kept kept;       /* worker's */
     int64_t producer_floor; /* K10: above every id seen at open; worker's */
     int64_t broker_epoch;
-    int32_t *load; /* partitions per log directory, worker's: where the next one goes */
+    int dirs_n;
+    struct uuid *dir_ids; /* of the log directories; constant */
+    int32_t *load;        /* partitions per log directory, worker's: where the next one goes */
     struct worker *worker;
 
     pthread_mutex_t mu; /* all below */
@@ -29,7 +31,7 @@ struct meta {
     bool closing;
     struct image *current;
     _Atomic int64_t version; /* of current */
-    bool *offline;           /* per log directory: reported */
+    bool *offline;           /* per log directory: at open, or reported since */
     bool offline_news;
     struct {
         void (*fn)(void *arg, const struct image *im);
@@ -66,7 +68,7 @@ void edit_keep(struct meta_edit *e, int64_t base);
 /* Which log directory has this id; -1 none. */
 int dir_of(const struct meta *m, struct uuid id);
 struct uuid dir_id(const struct meta *m, int dir);
-bool dir_online(const struct meta *m, int dir);
+bool dir_online(struct meta *m, int dir);
 int dir_choose(struct meta *m); /* for a new partition: the one with the fewest */
 
 /* takeover.c: from the replayed image to one whose partitions are all ours and open. Ends with *im, not yet published. */

@@ -30,7 +30,7 @@ static bool kept_eq(const struct map_node *n, const void *key)
 {
     const struct kept_rec *r = container_of(n, struct kept_rec, node);
     const struct kept_key *want = key;
-    return r->key == want->key && slice_eq(r->id, want->id);
+    return r->key == want->key && slice_cmp(r->id, want->id) == 0;
 }
 
 static uint64_t kept_hash(uint32_t key, struct slice id) { return hash_slice(id) + key * 0x9e3779b97f4a7c15u; }

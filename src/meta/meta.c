@@ -227,7 +227,7 @@ static void stage(struct meta *m, struct staged *s, struct image **im, int64_t *
 
 static void load_count(struct meta *m, const struct image *im)
 {
-    memset(m->load, 0, sizeof *m->load * (size_t)logs_dirs(m->logs));
+    memset(m->load, 0, sizeof *m->load * (size_t)m->dirs_n);
     for (int i = 0; i < im->topics_n; i++) {
         for (int p = 0; p < im->topics[i]->partitions_n; p++)
             if (im->topics[i]->partitions[p].log) m->load[plog_dir(im->topics[i]->partitions[p].log)]++;
@@ -276,9 +276,9 @@ static void group(struct meta *m, struct list *changes)
 /* A log directory failed: its partitions are without a leader until the next start. In memory only: an unclean end raises all epochs anyway. */
 static void offline_settle(struct meta *m)
 {
-    bool *off = mem_alloc(sizeof *off * (size_t)logs_dirs(m->logs));
+    bool *off = mem_alloc(sizeof *off * (size_t)m->dirs_n);
     pthread_mutex_lock(&m->mu);
-    memcpy(off, m->offline, sizeof *off * (size_t)logs_dirs(m->logs));
+    memcpy(off, m->offline, sizeof *off * (size_t)m->dirs_n);
     pthread_mutex_unlock(&m->mu);
     const struct image *old = m->current;
     struct draft *d = draft_new(&m->env, old);
@@ -407,8 +407,16 @@ int meta_open(struct world *w, struct logs *logs, const struct conf *conf, struc
     m->logs = logs;
     m->conf = conf_ref(conf);
     m->env = (struct image_env){ .node_id = logs_node_id(logs), .conf = m->conf };
-    m->load = mem_zalloc(sizeof *m->load * (size_t)logs_dirs(logs));
-    m->offline = mem_zalloc(sizeof *m->offline * (size_t)logs_dirs(logs));
+    m->dirs_n = logs_dirs(logs);
+    m->load = mem_zalloc(sizeof *m->load * (size_t)m->dirs_n);
+    m->offline = mem_zalloc(sizeof *m->offline * (size_t)m->dirs_n);
+    m->dir_ids = mem_zalloc(sizeof *m->dir_ids * (size_t)m->dirs_n);
+    for (int i = 0; i < m->dirs_n; i++) {
+        struct log_dir_info info;
+        logs_dir_info(logs, i, &info);
+        m->dir_ids[i] = info.id;
+        m->offline[i] = info.offline;
+    }
     pthread_mutex_init(&m->mu, NULL);
     pthread_cond_init(&m->cv, NULL);
     list_init(&m->queue);
@@ -469,6 +477,7 @@ void meta_free(struct meta **mp)
     pthread_cond_destroy(&m->cv);
     mem_free(m->load);
     mem_free(m->offline);
+    mem_free(m->dir_ids);
     conf_unref(&m->conf);
     mem_free(m);
 }

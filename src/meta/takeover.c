@@ -76,7 +76,7 @@ static struct log_found *found_first(const struct opening *o, struct slice topic
 
 static bool found_is(const struct opening *o, const struct log_found *f, struct slice topic, int32_t partition)
 {
-    return f < o->found + o->found_n && f->partition == partition && slice_eq(f->topic, topic);
+    return f < o->found + o->found_n && f->partition == partition && slice_cmp(f->topic, topic) == 0;
 }
 
 /* Kafka's reserved directory ids: 0 unassigned, 1 lost, 2 migrating. */
@@ -110,7 +110,7 @@ static struct place place_of(const struct opening *o, const struct image_topic *
     if (want >= 0)
         return dir_online(m, want) ? (struct place){ PLACE_NEW, want, 0 } : (struct place){ PLACE_NONE, want, E_OFFLINE };
     if (!dir_unassigned(recorded)) return (struct place){ PLACE_NONE, -1, E_OFFLINE }; /* a directory that is not among ours */
-    for (int i = 0; i < logs_dirs(m->logs); i++)
+    for (int i = 0; i < m->dirs_n; i++)
         if (!dir_online(m, i)) return (struct place){ PLACE_NONE, -1, E_OFFLINE }; /* it may be there */
     return (struct place){ PLACE_NEW, -1, 0 };
 }
@@ -234,7 +234,7 @@ static int zookeeper_topics(struct opening *o)
     for (int i = 0, n; i < o->found_n; i += n) {
         struct slice name = o->found[i].topic;
         struct uuid id = UUID_ZERO;
-        for (n = 0; i + n < o->found_n && slice_eq(o->found[i + n].topic, name); n++)
+        for (n = 0; i + n < o->found_n && slice_cmp(o->found[i + n].topic, name) == 0; n++)
             if (uuid_is_zero(id)) id = o->found[i + n].topic_id;
         int32_t partitions = o->found[i + n - 1].partition + 1, of_kind = 0;
         if (partitions > PARTITIONS_MAX) {
@@ -302,7 +302,7 @@ static void register_broker(struct opening *o, struct meta_edit *e)
         r.features[r.features_n++].max_supported_version = features[i].max;
     }
     if (version >= 3) {
-        r.log_dirs_n = logs_dirs(m->logs);
+        r.log_dirs_n = m->dirs_n;
         r.log_dirs = arena_array(a, struct uuid, r.log_dirs_n);
         for (int i = 0; i < r.log_dirs_n; i++) r.log_dirs[i] = dir_id(m, i);
     }

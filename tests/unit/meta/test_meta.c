@@ -417,6 +417,62 @@ static void the_cache_holds_the_newest_image_and_publication_is_told(void **stat
     node_stop(&n);
 }
 
+struct crew {
+    struct node *n;
+    int who;
+    _Atomic int *left;
+};
+
+static void *crew_create(void *arg)
+{
+    struct crew *c = arg;
+    char name[16];
+    for (int i = 0; i < 30; i++) {
+        struct op o = { .kind = OP_CREATE, .topic = name, .n = 1 };
+        snprintf(name, sizeof name, "t%d-%d", c->who, i % 20);
+        if (i >= 20) o.kind = OP_DELETE;
+        if (op_do(c->n, &o)) abort();
+    }
+    atomic_fetch_sub(c->left, 1);
+    return NULL;
+}
+
+static void *crew_read(void *arg)
+{
+    struct crew *c = arg;
+    struct image_cache cache = { 0 };
+    int64_t version = 0, offset = 0;
+    while (atomic_load(c->left) > 0) {
+        const struct image *im = meta_image(c->n->meta, &cache);
+        if (im->version < version || im->offset < offset) abort();
+        version = im->version;
+        offset = im->offset;
+        for (int i = 0; i < im->topics_n; i++)
+            if (!im->topics[i]->partitions[0].log) abort(); /* what is published is open */
+    }
+    image_unref(&cache.held);
+    return NULL;
+}
+
+static void threads_change_and_read_at_once(void **state)
+{
+    enum { CREW = 6 };
+    struct test_env *env = *state;
+    struct node n;
+    struct crew crew[CREW];
+    pthread_t threads[CREW];
+    _Atomic int left = CREW / 2;
+    node_init(&n, env, "");
+    node_start(&n);
+    for (int i = 0; i < CREW; i++) {
+        crew[i] = (struct crew){ &n, i, &left };
+        assert_int_equal(pthread_create(&threads[i], NULL, i < CREW / 2 ? crew_create : crew_read, &crew[i]), 0);
+    }
+    for (int i = 0; i < CREW; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(image_now(&n)->topics_n, CREW / 2 * 10);
+    node_stop(&n);
+}
+
 /* ---- producer ids (K10) -------------------------------------------------------------------------------------------------------------------- */
 
 struct asker {
@@ -573,6 +629,7 @@ int main(void)
         IN_SIM_WORLD(without_room_a_change_fails_alone_and_the_next_one_works_again),
         IN_BOTH_WORLDS(after_the_stop_changes_hear_that_it_is_closing),
         IN_BOTH_WORLDS(the_cache_holds_the_newest_image_and_publication_is_told),
+        IN_REAL_WORLD(threads_change_and_read_at_once),
         IN_SIM_WORLD(producer_ids_come_from_durable_blocks_and_never_twice),
         IN_BOTH_WORLDS(snapshots_carry_everything_and_two_are_kept),
     };
