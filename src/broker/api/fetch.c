@@ -107,9 +107,7 @@ static enum req_next fetch_poll(struct req *rq)
     if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0) return req_goto(rq, fetch_answer);
     for (int i = 0; i < c->n && readable < in->min_bytes; i++) {
         struct row *r = &c->rows[i];
-        int64_t n = plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor);
-        if (n < 0) return req_goto(rq, fetch_answer); /* out of range, offline, gone: the answer says which */
-        readable += MIN(n, r->sp->max_bytes);
+        readable += MIN(plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor), r->sp->max_bytes);
     }
     if (readable >= in->min_bytes) return req_goto(rq, fetch_answer);
 
@@ -117,6 +115,8 @@ static enum req_next fetch_poll(struct req *rq)
         struct row *r = &c->rows[i];
         struct plog_offsets at;
         plog_offsets(r->log, &at);
+        if (at.gone || at.offline || r->sp->fetch_offset < at.start || r->sp->fetch_offset > at.end)
+            return req_goto(rq, fetch_answer); /* B: the answer says which */
         int64_t past = MAX(c->upto == READ_STABLE ? at.stable : at.watermark, r->sp->fetch_offset) + 1;
         if (!plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), c->upto == READ_STABLE ? WATCH_STABLE : WATCH_WATERMARK,
                         past))
