@@ -929,12 +929,20 @@ static enum turn clean_turn(void *arg)
     return more;
 }
 
-void logs_clean(struct logs *l)
+bool clean_once(struct logs *l)
 {
     struct cleaner *c = l->cleaner;
+    bool more = true;
     pthread_mutex_lock(&c->turn_mu);
-    while (!atomic_load(&c->stopping) && turn(c) >= 0) {}
+    do more = !atomic_load(&c->stopping) && turn(c) >= 0;
+    while (more && c->phase != CLEAN_CHOOSE);
     pthread_mutex_unlock(&c->turn_mu);
+    return more;
+}
+
+void logs_clean(struct logs *l)
+{
+    while (clean_once(l)) {}
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------------------------------ */

@@ -22,5 +22,8 @@ void clean_start(struct logs *l);
 void clean_stop(struct logs *l);
 void clean_free(struct logs *l);
 
+/* Cleans one log, without throttle: false when none was due, or it failed. Worker; blocks. */
+bool clean_once(struct logs *l);
+
 /* The log is gone, and a later one of its name shall not inherit its cleaned offset: rewrites the checkpoint where it was named. Worker. */
 void clean_forget(struct plog *p);

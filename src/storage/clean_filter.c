@@ -1,7 +1,6 @@
 /* See clean_filter.h. A batch is read once to judge its records, and once more only when it must be written anew. */
 #include "clean_filter.h"
 #include <stdlib.h>
-#include <zlib.h>
 
 #define INFLATE_MAX ((size_t)INT32_MAX) /* the log took it, so it is read */
 
@@ -157,86 +156,31 @@ int clean_index(struct clean_map *m, struct clean_txns *t, const void *p, const 
 
 /* ---- writing anew ---------------------------------------------------------------------------------------------------------------------- */
 
-static void legacy_put(struct bytes *out, int8_t magic, uint8_t attributes, int64_t offset, int64_t timestamp, struct slice key,
-                       struct slice value)
-{
-    size_t n = BATCH_PREFIX + 6 + (magic ? 8 : 0) + 8 + key.n + value.n, fixed = BATCH_AT_MAGIC + 2;
-    uint8_t *p = bytes_room(out, n), *at = p + fixed;
-    put_be64(p, (uint64_t)offset);
-    put_be32(p + BATCH_AT_LENGTH, (uint32_t)(n - BATCH_PREFIX));
-    p[BATCH_AT_MAGIC] = (uint8_t)magic;
-    p[BATCH_AT_MAGIC + 1] = attributes;
-    if (magic) {
-        put_be64(at, (uint64_t)timestamp);
-        at += 8;
-    }
-    const struct slice field[] = { key, value };
-    for (int i = 0; i < 2; i++) {
-        put_be32(at, field[i].p ? (uint32_t)field[i].n : UINT32_MAX);
-        at += 4;
-        if (field[i].n) memcpy(at, field[i].p, field[i].n);
-        at += field[i].n;
-    }
-    put_be32(p + BATCH_PREFIX, (uint32_t)crc32(crc32(0, NULL, 0), p + BATCH_AT_MAGIC, (uInt)(n - BATCH_AT_MAGIC)));
-    out->n += n;
-}
-
 static bool bit(const struct bytes *b, size_t i) { return b->p[i / 8] >> (i % 8) & 1; }
 
-/* A compressed wrapper of magic 0 or 1 with the records that stay. */
-static int rewrite_legacy(struct clean_filter *f, const void *p, const struct batch_head *h, struct bytes *out)
-{
-    struct record_iter it;
-    struct record r;
-    struct bytes packed = { 0 };
-    int64_t base = -1, last = -1, max_ts = NO_TIMESTAMP;
-    uint8_t type = (uint8_t)(h->attributes & BATCH_LOG_APPEND_TIME);
-    f->scratch2.n = 0;
-    int rc = record_iter_init(&it, p, (size_t)h->size, &f->scratch, INFLATE_MAX);
-    for (size_t i = 0; rc == 0 && (rc = record_next(&it, &r)) == 1; i++) {
-        rc = 0;
-        if (!bit(&f->keep, i)) continue;
-        if (base < 0) base = r.offset;
-        last = r.offset;
-        max_ts = MAX(max_ts, r.timestamp);
-        legacy_put(&f->scratch2, h->magic, type, h->magic ? r.offset - base : r.offset, r.timestamp, r.key, r.value);
-    }
-    record_iter_end(&it);
-    if (rc == 0) rc = codec_compress(h->codec, CODEC_LEVEL_DEFAULT, f->scratch2.p, f->scratch2.n, &packed);
-    if (rc == 0 && packed.n > INT32_MAX / 2) rc = E_MESSAGE_TOO_LARGE;
-    if (rc == 0)
-        legacy_put(out, h->magic, (uint8_t)(h->codec | type), last, type ? h->max_timestamp : max_ts, (struct slice){ NULL, 0 },
-                   (struct slice){ (const char *)packed.p, packed.n });
-    bytes_free(&packed);
-    return MIN(rc, 0);
-}
-
-static struct batch_opts opts_of(const struct batch_head *h)
-{
-    struct batch_opts o = BATCH_OPTS;
-    o.base_offset = h->base_offset;
-    o.leader_epoch = h->leader_epoch;
-    o.codec = h->codec;
-    o.transactional = batch_is_transactional(h);
-    o.control = batch_is_control(h);
-    if (batch_is_log_append_time(h)) o.log_append_ms = h->max_timestamp;
-    o.producer_id = h->producer_id;
-    o.producer_epoch = h->producer_epoch;
-    o.base_sequence = h->base_sequence;
-    o.last_offset_delta = h->last_offset_delta;
-    o.empty_max_timestamp = h->max_timestamp;
-    return o;
-}
-
-static int rewrite(struct clean_filter *f, const void *p, const struct batch_head *h, int64_t horizon, bool empty,
+/* The batch with the records that stay; magic 0 and 1 become 2, as since Kafka 4.0. `first` is the first offset that stays. */
+static int rewrite(struct clean_filter *f, const void *p, const struct batch_head *h, int64_t first, int64_t horizon, bool empty,
                    struct bytes *out)
 {
     struct batch_builder b;
     struct record_iter it;
     struct record r;
-    struct batch_opts o = opts_of(h);
+    struct batch_opts o = BATCH_OPTS;
     int rc = 0;
+    o.base_offset = h->magic < 2 ? first : h->base_offset;
+    if (h->magic == 2) {
+        o.last_offset_delta = h->last_offset_delta;
+        o.leader_epoch = h->leader_epoch;
+        o.transactional = batch_is_transactional(h);
+        o.control = batch_is_control(h);
+        o.producer_id = h->producer_id;
+        o.producer_epoch = h->producer_epoch;
+        o.base_sequence = h->base_sequence;
+    }
+    o.codec = h->codec;
     o.delete_horizon_ms = horizon;
+    if (batch_is_log_append_time(h)) o.log_append_ms = h->max_timestamp;
+    o.empty_max_timestamp = h->max_timestamp;
     batch_begin(&b, &o, out);
     if (!empty) {
         rc = record_iter_init(&it, p, (size_t)h->size, &f->scratch, INFLATE_MAX);
@@ -287,7 +231,7 @@ int clean_batch(struct clean_filter *f, const void *p, const struct batch_head *
 
     f->stats->read_bytes += h->size;
     size_t out_was = out->n;
-    int64_t kept = 0, lost = 0;
+    int64_t kept = 0, lost = 0, first = -1;
     bool tombstones = false;
     if (!discard || keep_empty) {
         struct record_iter it;
@@ -301,7 +245,7 @@ int clean_batch(struct clean_filter *f, const void *p, const struct batch_head *
             bool stays = !discard && (control || keep_record(f, h, &r));
             if (stays) {
                 f->keep.p[i / 8] |= (uint8_t)(1 << (i % 8));
-                kept++;
+                if (kept++ == 0) first = r.offset;
                 tombstones |= !r.value.p;
             } else lost++;
         }
@@ -310,14 +254,13 @@ int clean_batch(struct clean_filter *f, const void *p, const struct batch_head *
     } else f->stats->read_records += MAX(h->count, 0);
 
     if (kept > 0) {
-        bool mark = h->magic == 2 && (tombstones || (may_go && control)) && !had_horizon;
+        bool mark = (tombstones || (may_go && control)) && !had_horizon;
         int64_t horizon = mark          ? f->now_ms + MIN(f->delete_retention_ms, INT64_MAX - f->now_ms)
                           : had_horizon ? h->base_timestamp
                                         : NO_TIMESTAMP;
-        if (lost == 0 && !mark) bytes_put(out, p, (size_t)h->size);
-        else if (h->magic < 2) rc = rewrite_legacy(f, p, h, out);
-        else rc = rewrite(f, p, h, horizon, false, out);
-    } else if (keep_empty) rc = rewrite(f, p, h, NO_TIMESTAMP, true, out);
+        if (lost == 0 && !mark && h->magic == 2) bytes_put(out, p, (size_t)h->size);
+        else rc = rewrite(f, p, h, first, horizon, false, out);
+    } else if (keep_empty) rc = rewrite(f, p, h, first, NO_TIMESTAMP, true, out);
     if (rc < 0) {
         out->n = out_was;
         return rc;
@@ -331,5 +274,4 @@ void clean_filter_free(struct clean_filter *f)
 {
     bytes_free(&f->keep);
     bytes_free(&f->scratch);
-    bytes_free(&f->scratch2);
 }

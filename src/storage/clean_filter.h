@@ -10,7 +10,7 @@
  *   a batch       of which no record stays is kept empty when it holds the last sequence of a producer that is still known, or ends the round
  *                 (then the end offset would be lost); else it goes
  * A batch that loses nothing is copied as it is, else it is written anew with its codec, offsets, timestamps, headers and producer fields. Magic 0
- * and 1 stay what they are; their tombstones go by the age of the segment (legacy_keep). */
+ * and 1 become 2, as since Kafka 4.0; their tombstones go by the age of the segment (legacy_keep). */
 #pragma once
 #include "clean_map.h"
 #include "txidx.h"
@@ -55,8 +55,8 @@ struct clean_filter {
     bool legacy_keep; /* tombstones of magic 0 and 1 stay: their segment is younger than the delete horizon */
     struct clean_producer (*producer)(void *arg, int64_t producer_id);
     void *arg;
-    struct bytes keep;              /* private: a bit for each record */
-    struct bytes scratch, scratch2; /* private */
+    struct bytes keep;    /* private: a bit for each record */
+    struct bytes scratch; /* private */
     struct clean_stats *stats;
 };
 /* Appends what is left of the whole batch at p to out: 0 or an error of record_next or batch_end. */
