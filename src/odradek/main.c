@@ -3,6 +3,7 @@
  * All signals are blocked before the first thread starts; the main thread waits for them: SIGTERM and SIGINT stop the broker clean, a
  * second one ends it at once, SIGHUP is noted. */
 #include "daemon.h"
+#include "dump_log.h"
 
 #include <odradek/base.h>
 #include <odradek/config.h>
@@ -18,6 +19,7 @@ static const char usage[] =
     "  odradek [run] [FILE] [--override KEY=VALUE]...   run in the foreground; FILE is a server.properties\n"
     "  odradek check FILE [--override KEY=VALUE]...     say what FILE means, without starting\n"
     "  odradek config                                   print a server.properties with every setting explained\n"
+    "  odradek dump-log [OPTION]... FILE...             print what is in the files of a log directory (dump-log --help)\n"
     "  odradek version\n"
     "\n"
     "Without FILE it listens on localhost:9092. Settings are also read from KAFKA_... environment variables.\n";
@@ -99,6 +101,10 @@ int main(int argc, char **argv, char **envp)
     const char *command = "run";
     int i = 1, rc;
 
+    if (argc > 1 && strcmp(argv[1], "dump-log") == 0) {
+        mem_free(overrides);
+        return dump_log_main(argc - 2, argv + 2);
+    }
     if (argc > 1 && argv[1][0] != '-') {
         for (size_t k = 0; k < ARRAY_LEN(commands); k++) {
             if (strcmp(argv[1], commands[k]) != 0) continue;
