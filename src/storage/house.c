@@ -162,8 +162,9 @@ int64_t plog_recovery_point(struct plog *p)
     pthread_mutex_lock(&p->mu);
     int64_t r = p->durable;
     struct segment *active = plog_active(p);
-    /* The indexes of what was appended are not durable: a start must walk this segment, so R stays inside it (J9). */
-    if (p->appended && active->size > 0) r = MIN(r, MAX(active->base, p->end - 1));
+    /* The indexes of what was appended are not durable, so a start must walk this segment: R stays below durable, which a crash leaves, so that it
+     * never looks like the end of a log that was closed (J9). */
+    if (p->appended && active->size > 0) r = MIN(r, MAX(active->base, p->durable - 1));
     for (int i = 0; i + 1 < p->segs_n; i++) {
         if (p->segs[i]->saved) continue;
         r = MIN(r, p->segs[i + 1]->base - 1);
@@ -182,8 +183,9 @@ int house_checkpoint_dir(struct log_dir *d)
     pthread_mutex_lock(&l->house.checkpoint_mu);
     struct plog **v = all_logs(l, &n);
     struct plog **named = mem_alloc((size_t)MAX(n, 1) * sizeof(*named)); /* borrowed from v */
-    struct checkpoint_entry *points = mem_alloc((size_t)MAX(n, 1) * sizeof(*points));
-    struct checkpoint_entry *starts = mem_alloc((size_t)MAX(n, 1) * sizeof(*starts));
+    int points_more = d->recovery_n, starts_more = d->starts_n;
+    struct checkpoint_entry *points = mem_alloc((size_t)MAX(n + points_more, 1) * sizeof(*points));
+    struct checkpoint_entry *starts = mem_alloc((size_t)MAX(n + starts_more, 1) * sizeof(*starts));
     struct checkpoint_entry *marks = mem_alloc((size_t)MAX(n, 1) * sizeof(*marks));
     for (int i = 0; i < n; i++) {
         struct plog *p = v[i];
@@ -203,7 +205,11 @@ int house_checkpoint_dir(struct log_dir *d)
         e.offset = start;
         if (start > base) starts[starts_n++] = e;
     }
-    rc = checkpoint_write(l->fs, d->path, CHECKPOINT_RECOVERY, points, mine);
+    pthread_mutex_lock(&l->mu);
+    points_more = dir_unopened(d, false, points + mine);
+    starts_n += dir_unopened(d, true, starts + starts_n);
+    pthread_mutex_unlock(&l->mu);
+    rc = checkpoint_write(l->fs, d->path, CHECKPOINT_RECOVERY, points, mine + points_more);
     if (rc == 0) rc = checkpoint_write(l->fs, d->path, CHECKPOINT_START, starts, starts_n);
     if (rc == 0) rc = checkpoint_write(l->fs, d->path, CHECKPOINT_WATERMARK, marks, mine);
     for (int i = 0; i < mine && rc == 0; i++) {

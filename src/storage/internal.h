@@ -159,6 +159,8 @@ struct log_dir {
     struct arena arena;     /* of the checkpoints as they were found */
     struct checkpoint_entry *recovery, *starts, *cleaner;
     int recovery_n, starts_n, cleaner_n;
+    bool *recovery_taken, *starts_taken; /* under logs.mu: that log was opened or made in this run and speaks for itself; the others' entries are kept */
+    _Atomic bool unopened;               /* a log could not be opened: the clean stop leaves no marker (K3) */
 };
 
 /* Files or directories to be removed later (file.delete.delay.ms). */
@@ -240,6 +242,8 @@ bool plog_is_warm(struct plog *p);
 int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. Blocks */
 
 /* ---- logs.c ---- */
+/* What the directory's checkpoints said of logs that were not opened in this run, added to entries; under logs.mu. */
+int  dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
 bool plog_name_eq(const struct map_node *n, const void *key);
 
 /* ---- watch.c ---- */

@@ -66,11 +66,21 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     if (rc < 0) return why(w, rc, "%s: clean marker: %s", d->path, err_text(rc));
     d->was_clean = there;
     d->marker_there = there;
-    struct why reason;
-    if (checkpoint_read(l->fs, d->path, CHECKPOINT_RECOVERY, &d->arena, &d->recovery, &d->recovery_n, &reason) < 0 ||
-        checkpoint_read(l->fs, d->path, CHECKPOINT_START, &d->arena, &d->starts, &d->starts_n, &reason) < 0)
-        log_warn("storage", "checkpoint not readable: logs are recovered from their files", KV_STR("dir", d->path),
-                 KV_STR("why", reason.text));
+    const struct {
+        const char *name;
+        struct checkpoint_entry **to;
+        int *n;
+    } files[] = { { CHECKPOINT_RECOVERY, &d->recovery, &d->recovery_n }, { CHECKPOINT_START, &d->starts, &d->starts_n } };
+    for (size_t k = 0; k < ARRAY_LEN(files); k++) {
+        struct why reason = { "" };
+        rc = checkpoint_read(l->fs, d->path, files[k].name, &d->arena, files[k].to, files[k].n, &reason);
+        if (rc == E_CORRUPT) /* as good as none: logs are recovered from their files */
+            log_warn("storage", "damaged checkpoint", KV_STR("dir", d->path), KV_STR("file", files[k].name),
+                     KV_STR("why", reason.text));
+        else if (rc < 0) return why(w, rc, "%s/%s: %s", d->path, files[k].name, err_text(rc));
+    }
+    d->recovery_taken = mem_zalloc((size_t)MAX(d->recovery_n, 1));
+    d->starts_taken = mem_zalloc((size_t)MAX(d->starts_n, 1));
     return 0;
 }
 
@@ -144,6 +154,8 @@ void logs_free(struct logs **lp)
         fdcache_free(&d->fds);
         if (d->lock_fd >= 0) l->fs->close(l->fs, d->lock_fd);
         arena_free(&d->arena);
+        mem_free(d->recovery_taken);
+        mem_free(d->starts_taken);
         pthread_mutex_destroy(&d->write_mu);
         pthread_mutex_destroy(&d->cut_mu);
         mem_free(d->path);
@@ -384,6 +396,43 @@ static int open_existing(struct plog *p, struct why *w)
     return recover_plog(p, d->was_clean && !metadata, w);
 }
 
+static int entry_at(const struct checkpoint_entry *v, int n, struct slice topic,
+                    int32_t partition) /* v is sorted; -1: not there */
+{
+    int lo = 0, hi = n - 1;
+    while (lo <= hi) {
+        int mid = lo + (hi - lo) / 2, c = slice_cmp(v[mid].topic, topic);
+        if (c == 0) c = (v[mid].partition > partition) - (v[mid].partition < partition);
+        if (c == 0) return mid;
+        if (c < 0) lo = mid + 1;
+        else hi = mid - 1;
+    }
+    return -1;
+}
+
+/* From now on the open log speaks for itself. */
+static void take_entry(struct log_dir *d, struct slice topic, int32_t partition)
+{
+    int i = entry_at(d->recovery, d->recovery_n, topic, partition), k = entry_at(d->starts, d->starts_n, topic, partition);
+    pthread_mutex_lock(&d->logs->mu);
+    if (i >= 0) d->recovery_taken[i] = true;
+    if (k >= 0) d->starts_taken[k] = true;
+    pthread_mutex_unlock(&d->logs->mu);
+}
+
+int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out)
+{
+    const struct checkpoint_entry *v = starts ? d->starts : d->recovery;
+    const bool *taken = starts ? d->starts_taken : d->recovery_taken;
+    int n = 0;
+    for (int i = 0; i < (starts ? d->starts_n : d->recovery_n); i++) {
+        if (taken[i]) continue;
+        if (out) out[n] = v[i];
+        n++;
+    }
+    return n;
+}
+
 static int open_partition(struct logs *l, const struct plog_spec *spec, bool sync_parent, struct plog **out, struct why *w)
 {
     *out = NULL;
@@ -408,7 +457,9 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, bool syn
     else if (rc == 0 && !st.is_dir) rc = why(w, E_EXISTS, "%s: not a directory", p->path);
     else if (rc == 0) rc = open_existing(p, w);
     else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
-    if (rc == 0) rc = enter(p);
+    bool again = rc == 0 && (rc = enter(p)) == E_EXISTS;
+    if (rc == 0) take_entry(p->dir, spec->topic, spec->partition);
+    else if (!again && rc != E_NOT_FOUND && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     if (rc < 0) plog_unref(&p);
     *out = p;
     return rc;
@@ -643,6 +694,10 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         }
         if (one == 0) one = house_checkpoint_dir(dir);
         if (one == 0) one = l->fs->sync_dir(l->fs, dir->path) < 0 ? E_IO : 0;
+        if (one == 0 && atomic_load(&dir->unopened)) {
+            log_warn("storage", "a log could not be opened, no clean marker", KV_STR("dir", dir->path));
+            continue;
+        }
         if (one == 0) one = marker_write(l->fs, dir->path, broker_epoch); /* last (K3) */
         if (one < 0 && rc == 0) rc = one;
     }

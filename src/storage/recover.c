@@ -605,6 +605,12 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
             set_ends(p, end);
             p->appended = false;
             pthread_mutex_unlock(&p->mu);
+            if (!trusted) { /* what was lost behind it may have left its aborted transactions */
+                char path[SEG_PATH];
+                seg_path(plog_active(p), SEG_TXN, path);
+                rc = txidx_truncate(fs, path, end);
+                if (rc < 0) return why(w, rc, "%s: %s", path, err_text(rc));
+            }
             rc = load_producers(p, end, trusted, w);
         } else rc = recover_from(p, r, w);
         if (rc < 0) return rc;

@@ -226,6 +226,7 @@ static bool indexes_believable(struct segment *s, int off_fd, int time_fd, uint3
         uint32_t at = be32(last + 4);
         if (off_entry_offset(s, last) < s->base || at == 0 || at >= size) return false;
     }
+    if (g->time_n == 0 && size > 0) return false; /* rolling and closing leave one entry at least */
     if (g->time_n > 0) {
         if (fs->pread(fs, time_fd, first, TIME_ENTRY, 0) != TIME_ENTRY) return false;
         if (fs->pread(fs, time_fd, last, TIME_ENTRY, st.size - TIME_ENTRY) != TIME_ENTRY) return false;

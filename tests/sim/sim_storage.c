@@ -142,7 +142,7 @@ static void compare(struct sim_run *s, int i)
     struct plog_offsets at = rig_offsets(p);
     struct bytes all = { 0 }, scratch = { 0 };
     struct arena a;
-    struct open_txn open[PRODUCERS];
+    struct open_txn open[64];
     struct aborted_txn aborted[MAX_BATCHES];
     int open_n = 0, aborted_n = 0;
     int64_t next = at.start;
@@ -447,6 +447,7 @@ static void end_of_life(struct sim_run *s, bool crash)
     }
     s->watch = (struct watch){ 0 };
     s->sleeper = (struct sleeper){ 0 };
+    s->watching = false;
 }
 
 static void live(struct sim_run *s)

@@ -1,0 +1,504 @@
+/* Starting after crashes, with damage, and on what others left (J9, J13, J15, J16; K3). */
+#include "rig.h"
+#include <errno.h>
+#include <stdlib.h>
+
+static struct bytes file(struct test_env *env, const char *path)
+{
+    struct bytes b = { 0 };
+    assert_ok(fs_read_file(env->world->fs, path, 1 << 30, &b));
+    return b;
+}
+
+/* Overwrites a file in place, as nothing of ours ever does. */
+static void put(struct test_env *env, const char *path, const void *p, size_t n)
+{
+    struct fs *fs = env->world->fs;
+    int fd = fs->open(fs, path, FS_WRITE | FS_CREATE | FS_TRUNC);
+    assert_true(fd >= 0);
+    struct iovec v = { (void *)(uintptr_t)p, n };
+    if (n) assert_ok(fs->pwritev(fs, fd, &v, 1, 0));
+    assert_ok(fs->datasync(fs, fd));
+    fs->close(fs, fd);
+}
+
+static void drop(struct test_env *env, const char *name) { env->world->fs->unlink(env->world->fs, test_path(env, name)); }
+
+static bool there(struct test_env *env, const char *name)
+{
+    struct fs_stat st;
+    return env->world->fs->stat(env->world->fs, test_path(env, name), &st) == 0;
+}
+
+#define LOG0 "t-0/00000000000000000000.log"
+
+/* A log of three batches "a@0 b@1 b@2 c@3", closed; size and places of the batches. */
+static size_t three(struct test_env *env, struct rig *r, size_t at[4])
+{
+    rig_init(r, env->world, env->dir, NULL);
+    rig_begin(r);
+    struct plog *p = rig_plog(r, "t", 0, "");
+    rig_put(r, p, RIG_BATCH(), "a");
+    at[1] = (size_t)plog_size(p);
+    rig_put(r, p, RIG_BATCH(.records = 2), "b");
+    at[2] = (size_t)plog_size(p);
+    rig_put(r, p, RIG_BATCH(), "c");
+    at[3] = (size_t)plog_size(p);
+    at[0] = 0;
+    plog_unref(&p);
+    assert_ok(rig_close(r));
+    return at[3];
+}
+
+/* Opens after a crash and says what is there; recovery point as given (−1: no checkpoint). */
+static const char *reopened(struct test_env *env, struct rig *r, int64_t point)
+{
+    struct bytes cp = { 0 };
+    drop(env, ".kafka_cleanshutdown");
+    if (point < 0) drop(env, "recovery-point-offset-checkpoint");
+    else {
+        bytes_printf(&cp, "0\n1\nt 0 %lld\n", (long long)point);
+        put(env, test_path(env, "recovery-point-offset-checkpoint"), cp.p, cp.n);
+        bytes_free(&cp);
+    }
+    rig_begin(r);
+    struct plog *p = rig_plog(r, "t", 0, "");
+    struct plog_offsets o = rig_offsets(p);
+    assert_int_equal(o.end, o.durable);
+    const char *s = rig_all(r, &env->arena, p, READ_WATERMARK);
+    assert_int_equal(rig_put(r, p, RIG_BATCH(), "z"), o.end); /* and it goes on */
+    rig_durable(p);
+    plog_unref(&p);
+    rig_kill(r);
+    return s;
+}
+
+static void a_tail_torn_at_any_byte_is_cut_at_the_last_whole_batch(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4], n = three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    for (size_t cut = 0; cut < n; cut++) {
+        put(env, test_path(env, LOG0), whole.p, cut);
+        const char *want = cut < at[1] ? "" : cut < at[2] ? "a@0" : "a@0 b@1 b@2";
+        assert_string_equal(reopened(env, &r, cut % 3 == 0 ? -1 : 0), want);
+    }
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+static void a_wrong_byte_in_the_unsynced_tail_ends_the_log_there_and_the_cut_is_kept(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4], n = three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    for (size_t i = at[1]; i < n; i++) {
+        size_t in = i < at[2] ? i - at[1] : i - at[2];
+        if (in >= BATCH_AT_LEADER_EPOCH && in < BATCH_AT_MAGIC)
+            continue; /* outside the checksum: not wrong, only another epoch */
+        whole.p[i] ^= 0x55;
+        put(env, test_path(env, LOG0), whole.p, n);
+        whole.p[i] ^= 0x55;
+        assert_string_equal(reopened(env, &r, 1), i < at[2] ? "a@0" : "a@0 b@1 b@2");
+    }
+    assert_true(there(env, "odradek-cut-tails"));
+    struct bytes kept = file(env, test_path(env, "odradek-cut-tails"));
+    assert_non_null(memmem(kept.p, kept.n, "t-0 segment 00000000000000000000", 32));
+    assert_non_null(memmem(kept.p, kept.n, whole.p + at[2] + 20, n - at[2] - 20)); /* the bytes of c */
+    bytes_free(&kept);
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+static void zeroes_after_the_tail_are_cut(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4], n = three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    memset(bytes_room(&whole, 5000), 0, 5000);
+    put(env, test_path(env, LOG0), whole.p, n + 5000);
+    assert_string_equal(reopened(env, &r, 4), "a@0 b@1 b@2 c@3");
+    assert_false(there(env, "odradek-cut-tails"));
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+static void damage_below_the_recovery_point_is_never_dropped(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4], n = three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    whole.p[at[1] + BATCH_AT_RECORDS + 9] ^= 1; /* content of b: the client's checksum will tell */
+    put(env, test_path(env, LOG0), whole.p, n);
+    drop(env, ".kafka_cleanshutdown");
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    assert_int_equal(rig_offsets(p).end, 4);
+    struct plog_read rd = { .offset = 1, .max_bytes = 1000, .upto = READ_WATERMARK };
+    assert_ok(plog_read(p, &rd, NULL));
+    assert_int_equal(rd.range.n, n - at[1]);
+    range_release(&rd.range);
+    plog_unref(&p);
+    rig_kill(&r);
+
+    memset(whole.p + at[1], 0xee, 40); /* not even a header: what follows it works all the same */
+    put(env, test_path(env, LOG0), whole.p, n);
+    rig_begin(&r);
+    p = rig_plog(&r, "t", 0, "");
+    assert_int_equal(rig_offsets(p).end, 4);
+    rd = (struct plog_read){ .offset = 3, .max_bytes = 1000, .upto = READ_WATERMARK };
+    assert_ok(plog_read(p, &rd, NULL));
+    assert_int_equal(rd.range.at, at[2]);
+    range_release(&rd.range);
+    rd = (struct plog_read){ .offset = 1, .max_bytes = 1000, .upto = READ_WATERMARK };
+    assert_err(plog_read(p, &rd, NULL), E_CORRUPT_MESSAGE);
+    assert_int_equal(rig_put(&r, p, RIG_BATCH(), "z"), 4);
+    rig_durable(p);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    struct bytes now = file(env, test_path(env, LOG0));
+    assert_memory_equal(now.p, whole.p, n); /* nothing was cut */
+    bytes_free(&now);
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+/* Synced bytes that are not there: their offsets are never given to other records. */
+static void a_log_that_ends_below_its_recovery_point_goes_on_above_it(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4];
+    three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    put(env, test_path(env, LOG0), whole.p, at[2]);
+    drop(env, ".kafka_cleanshutdown");
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    assert_int_equal(rig_offsets(p).end, 4);
+    assert_int_equal(rig_put(&r, p, RIG_BATCH(), "z"), 4);
+    rig_durable(p);
+    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2 z@4");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+/* ---- derived files ------------------------------------------------------------------------------------------------------------------ */
+
+static int64_t many_ms(struct rig *r)
+{
+    return r->w->clock->wall_ms(r->w->clock) / 1000000 * 1000000;
+} /* producers must not be idle for long */
+
+static void many(struct rig *r, struct plog *p, int n)
+{
+    int64_t ms = many_ms(r);
+    for (int i = 0; i < n; i++) rig_put(r, p, RIG_BATCH(.value = 20000, .ts = ms + i * 1000, .pid = 5, .seq = i), "x");
+    rig_durable(p);
+}
+
+static void any_derived_file_may_be_missing_short_or_garbled(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct arena a;
+    struct slice *names;
+    int n;
+    static const char *const tc = "segment.bytes=1048576 retention.ms=-1";
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, tc);
+    int64_t ms = many_ms(&r);
+    many(&r, p, 150);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    arena_init(&a);
+    assert_ok(env->world->fs->list(env->world->fs, test_path(env, "t-0"), &a, &names, &n));
+    for (int harm = 0; harm < 4; harm++)
+        for (int crash = 0; crash < 2; crash++) {
+            for (int i = 0; i < n; i++) {
+                char path[600];
+                snprintf(path, sizeof(path), "%s/%s", test_path(env, "t-0"), names[i].p);
+                bool index = strstr(path, "index"), snapshot = strstr(path, ".snapshot"), epochs = strstr(path, "epoch");
+                if (!index && !(snapshot && crash) && !(epochs && crash))
+                    continue; /* a clean stop vouches for its snapshot (K3) */
+                if (!there(env, path + strlen(env->dir) + 1)) continue;
+                struct bytes b = file(env, path);
+                if (harm == 0) env->world->fs->unlink(env->world->fs, path);
+                if (harm == 1) put(env, path, b.p, b.n / 2 + 1);
+                if (harm == 2) put(env, path, b.p, 0);
+                if (harm == 3) {
+                    memset(b.p, 0, b.n);
+                    put(env, path, b.p, b.n);
+                }
+                bytes_free(&b);
+            }
+            if (crash) drop(env, ".kafka_cleanshutdown");
+            rig_begin(&r);
+            p = rig_plog(&r, "t", 0, tc);
+            int64_t end = rig_offsets(p).end, o, ts;
+            int32_t e;
+            for (int i = 0; i < 150; i += 13) {
+                struct plog_read rd = { .offset = i, .max_bytes = 1, .whole_first = true, .upto = READ_WATERMARK };
+                assert_ok(plog_read(p, &rd, NULL));
+                uint8_t head[BATCH_HEADER];
+                assert_ok(range_copy(&rd.range, 0, head, sizeof(head)));
+                assert_int_equal(batch_base_offset(head), i);
+                range_release(&rd.range);
+                assert_ok(plog_find_time(p, ms + i * 1000, READ_WATERMARK, &o, &ts, &e));
+                assert_int_equal(o, i);
+            }
+            assert_int_equal(rig_read(p, 0, READ_WATERMARK, 1 << 20, NULL), end);
+            struct producer_view *v;
+            int producers = plog_producers(p, &a, &v);
+            assert_int_equal(producers, 1);
+            assert_int_equal(v[0].last_sequence, 149);
+            plog_unref(&p);
+            assert_ok(rig_close(&r));
+        }
+    arena_free(&a);
+    rig_free(&r);
+}
+
+/* ---- what Kafka leaves ------------------------------------------------------------------------------------------------------------------ */
+
+static void leftovers_of_cleaning_and_deletion_are_finished_as_kafka_does(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4], n = three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    drop(env, ".kafka_cleanshutdown");
+    put(env, test_path(env, "t-0/00000000000000000900.log.cleaned"), "x", 1);
+    put(env, test_path(env, "t-0/00000000000000000900.log.swap"), "x", 1);         /* at a .cleaned: was not complete */
+    put(env, test_path(env, "t-0/00000000000000000000.log.swap"), whole.p, at[2]); /* takes the place of what it covers */
+    put(env, test_path(env, "t-0/00000000000000000000.index.swap"), "", 0);
+    put(env, test_path(env, "t-0/00000000000000000000.timeindex.swap"), "", 0);
+    put(env, test_path(env, "t-0/00000000000000000700.log.deleted"), "x", 1);
+    put(env, test_path(env, "t-0/00000000000000000700.index"), "12345678", 8); /* of no log */
+    put(env, test_path(env, "recovery-point-offset-checkpoint"), "0\n1\nt 0 0\n", 10);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2");
+    assert_false(there(env, "t-0/00000000000000000900.log.swap"));
+    assert_false(there(env, "t-0/00000000000000000900.log.cleaned"));
+    assert_false(there(env, "t-0/00000000000000000000.log.swap"));
+    assert_false(there(env, "t-0/00000000000000000700.log.deleted"));
+    assert_false(there(env, "t-0/00000000000000000700.index"));
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    assert_true(n > at[2]);
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+/* A compacted log: first base not 0, holes inside and between segments. */
+static void sparse_offsets_are_read_and_survive_recovery(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "cleanup.policy=compact");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    drop(env, LOG0);
+    drop(env, "t-0/00000000000000000000.index");
+    drop(env, "t-0/00000000000000000000.timeindex");
+    static const int64_t bases[] = { 100, 200 }, offsets[2][3] = { { 105, 110, 150 }, { 200, 205, 300 } };
+    for (int s = 0; s < 2; s++) {
+        struct bytes seg = { 0 };
+        char name[64];
+        for (int i = 0; i < 3; i++) {
+            size_t at = seg.n;
+            char tag[8];
+            snprintf(tag, sizeof(tag), "%d%d", s, i);
+            rig_build(&RIG_BATCH(), tag, &seg);
+            batch_set_base_offset(seg.p + at, offsets[s][i]);
+        }
+        snprintf(name, sizeof(name), "t-0/%020lld.log", (long long)bases[s]);
+        put(env, test_path(env, name), seg.p, seg.n);
+        bytes_free(&seg);
+    }
+    for (int crash = 0; crash < 3; crash++) {
+        if (crash == 1) drop(env, ".kafka_cleanshutdown");
+        if (crash < 2)
+            put(env, test_path(env, "recovery-point-offset-checkpoint"), crash ? "0\n1\nt 0 0\n" : "0\n1\nt 0 301\n",
+                crash ? 10 : 12);
+        rig_begin(&r);
+        p = rig_plog(&r, "t", 0, "cleanup.policy=compact");
+        struct plog_offsets o = rig_offsets(p);
+        assert_int_equal(o.start, 100);
+        assert_int_equal(o.end, 301);
+        assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "00@105 01@110 02@150 10@200 11@205 12@300");
+        for (int64_t from = 151; from < 200; from += 16) { /* a hole at a segment's end leads to the next */
+            struct plog_read rd = { .offset = from, .max_bytes = 1000, .upto = READ_WATERMARK };
+            uint8_t head[BATCH_HEADER];
+            assert_ok(plog_read(p, &rd, NULL));
+            assert_ok(range_copy(&rd.range, 0, head, sizeof(head)));
+            assert_int_equal(batch_base_offset(head), 200);
+            range_release(&rd.range);
+        }
+        plog_unref(&p);
+        assert_ok(rig_close(&r));
+    }
+    rig_free(&r);
+}
+
+/* Messages of formats 0 and 1 in an old segment: walked, found, kept. */
+static void segments_with_old_message_formats_can_be_walked(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4];
+    three(env, &r, at);
+    struct bytes seg = { 0 }, tail = file(env, test_path(env, LOG0));
+    for (int i = 0; i < 3; i++) { /* v1: offset, size, crc, magic, attributes, timestamp, key −1, value "v" */
+        uint8_t m[12 + 4 + 1 + 1 + 8 + 4 + 4 + 1] = { 0 };
+        put_be64(m, (uint64_t)i);
+        put_be32(m + 8, sizeof(m) - 12);
+        m[16] = 1;
+        put_be64(m + 18, (uint64_t)(1000 + i));
+        put_be32(m + 26, (uint32_t)-1);
+        put_be32(m + 30, 1);
+        m[34] = 'v';
+        uint32_t crc = 0xffffffff; /* CRC-32, bit by bit */
+        for (size_t k = 16; k < sizeof(m); k++) {
+            crc ^= m[k];
+            for (int b = 0; b < 8; b++) crc = crc >> 1 ^ (0xedb88320u & -(crc & 1));
+        }
+        put_be32(m + 12, ~crc);
+        bytes_put(&seg, m, sizeof(m));
+    }
+    size_t old = seg.n;
+    bytes_put(&seg, tail.p, at[1]);
+    batch_set_base_offset(seg.p + old, 3);
+    put(env, test_path(env, LOG0), seg.p, seg.n);
+    assert_string_equal(reopened(env, &r, -1), "v@0 v@1 v@2 a@3");
+    bytes_free(&seg);
+    bytes_free(&tail);
+    rig_free(&r);
+}
+
+static void a_start_after_a_clean_stop_opens_no_segment(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4];
+    three(env, &r, at);
+    sim_fault(env->world,
+              (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .ops = SIM_OPEN | SIM_PREAD, .path = "00000000" });
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    assert_int_equal(rig_offsets(p).end, 4);
+    assert_int_equal(plog_size(p), (int64_t)at[3]);
+    sim_fault(env->world, (struct sim_fault){ 0 });
+    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2 c@3");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
+static void a_clean_marker_that_lies_is_found_out_at_the_first_use(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4], n = three(env, &r, at);
+    struct bytes whole = file(env, test_path(env, LOG0));
+    put(env, test_path(env, LOG0), whole.p, n - 5); /* with the marker there */
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    int64_t first;
+    assert_ok(rig_produce(&r, p, RIG_BATCH(), "z", &first));
+    assert_int_equal(first, 3);
+    rig_durable(p);
+    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2 z@3");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+/* What kafka-dump-log checks: each entry names the last offset of the batch at its position; times rise; the last is the largest. */
+static void indexes_on_disk_are_those_kafka_would_have_written(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "segment.bytes=1048576 retention.ms=-1");
+    for (int i = 0; i < 300; i++)
+        rig_put(&r, p, RIG_BATCH(.value = 3000, .records = 2, .ts = 1000000 + (i * 37 % 100) * 10), "x");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    struct slice *names;
+    int n, segments = 0, entries = 0;
+    assert_ok(env->world->fs->list(env->world->fs, test_path(env, "t-0"), &env->arena, &names, &n));
+    for (int i = 0; i < n; i++) {
+        if (!strstr(names[i].p, ".log")) continue;
+        char path[600];
+        snprintf(path, sizeof(path), "%s/%s", test_path(env, "t-0"), names[i].p);
+        struct bytes log = file(env, path);
+        int64_t base = atoll(names[i].p), max = -1;
+        strcpy(strstr(path, ".log"), ".index");
+        struct bytes off = file(env, path);
+        strcpy(strstr(path, ".index"), ".timeindex");
+        struct bytes time = file(env, path);
+        assert_int_equal(off.n % 8, 0);
+        assert_int_equal(time.n % 12, 0);
+        assert_true(log.n < 8192 || off.n > 0);
+        for (size_t k = 0; k < off.n; k += 8) {
+            struct batch_head h;
+            uint32_t at = be32(off.p + k + 4);
+            assert_ok(batch_parse_head(log.p + at, log.n - at, &h));
+            assert_int_equal(batch_last_offset(&h), base + (int32_t)be32(off.p + k));
+            entries++;
+        }
+        for (size_t at = 0; at < log.n;) {
+            struct batch_head h;
+            assert_ok(batch_parse_head(log.p + at, log.n - at, &h));
+            max = MAX(max, h.max_timestamp);
+            at += (size_t)h.size;
+        }
+        int64_t before = -1, before_offset = -1;
+        for (size_t k = 0; k < time.n; k += 12) {
+            int64_t ts = (int64_t)be64(time.p + k), offset = base + (int32_t)be32(time.p + k + 8);
+            assert_true(ts > before && offset > before_offset);
+            before = ts;
+            before_offset = offset;
+        }
+        if (log.n) assert_int_equal(before, max);
+        segments++;
+        bytes_free(&log);
+        bytes_free(&off);
+        bytes_free(&time);
+    }
+    assert_int_equal(segments, 2);
+    assert_true(entries > 200);
+    rig_free(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_BOTH_WORLDS(a_tail_torn_at_any_byte_is_cut_at_the_last_whole_batch),
+        IN_SIM_WORLD(a_wrong_byte_in_the_unsynced_tail_ends_the_log_there_and_the_cut_is_kept),
+        IN_BOTH_WORLDS(zeroes_after_the_tail_are_cut),
+        IN_BOTH_WORLDS(damage_below_the_recovery_point_is_never_dropped),
+        IN_BOTH_WORLDS(a_log_that_ends_below_its_recovery_point_goes_on_above_it),
+        IN_BOTH_WORLDS(any_derived_file_may_be_missing_short_or_garbled),
+        IN_BOTH_WORLDS(leftovers_of_cleaning_and_deletion_are_finished_as_kafka_does),
+        IN_BOTH_WORLDS(sparse_offsets_are_read_and_survive_recovery),
+        IN_BOTH_WORLDS(segments_with_old_message_formats_can_be_walked),
+        IN_SIM_WORLD(a_start_after_a_clean_stop_opens_no_segment),
+        IN_BOTH_WORLDS(a_clean_marker_that_lies_is_found_out_at_the_first_use),
+        IN_BOTH_WORLDS(indexes_on_disk_are_those_kafka_would_have_written),
+    };
+    return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
+}
