@@ -316,15 +316,15 @@ class Connection:
         """Every whole batch from the log's start to the high watermark, in order."""
         error, offset = self.list_offset(topic, partition, -2)
         assert error == 0, f"{topic}-{partition}: earliest offset: error {error}"
-        while True:
-            error, high, _, data = self.fetch(topic, partition, offset)
+        error, end = self.list_offset(topic, partition)
+        assert error == 0, f"{topic}-{partition}: latest offset: error {error}"
+        while offset < end:
+            error, _, _, data = self.fetch(topic, partition, offset)
             assert error == 0, f"{topic}-{partition} at {offset}: error {error}"
-            for base, last, raw in batches(data):
+            assert data, f"{topic}-{partition}: nothing at {offset}, the end is {end}"
+            for _, last, raw in batches(data):
                 yield raw
                 offset = last + 1
-            if offset >= high:
-                return
-            assert data, f"{topic}-{partition}: nothing at {offset} below the high watermark {high}"
 
     def init_producer_id(self):
         def ask():

@@ -12,7 +12,8 @@ def same(before, after):
 
 
 def committed_values(broker, topic):
-    c = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "x", "isolation.level": "read_committed", "enable.partition.eof": True})
+    c = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "x", "isolation.level": "read_committed", "enable.partition.eof": True,
+                  "enable.auto.commit": False})
     c.assign([TopicPartition(topic, 0, 0)])
     values = []
     while not (m := c.poll(20)).error():
