@@ -3,7 +3,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from harness import scenario
 from raw import *
-from scenarios.zz_evening import inventory
+from scenarios.zz_evening import found_clean, inventory
 
 
 def same(before, after):
@@ -78,4 +78,4 @@ def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
     assert committed_values(broker, "txn") == values
     with broker.connect() as c:
         assert c.produce("plain", 0, again)[:2] == (0, 301), "Odradek's producers are remembered"
-    assert not list(broker.data.glob("*-stray"))
+    found_clean(broker)
