@@ -263,7 +263,7 @@ static void client_pump(struct client *c)
                     break;
                 }
             }
-            if (!rq->ended && !rq->let_next) break;
+            if (rq->close_why || (!rq->ended && !rq->let_next)) break; /* behind a refused one nothing starts */
             only_overlapping = only_overlapping && rq->api->flags & API_OVERLAPS;
             l = rq->link.next;
         }

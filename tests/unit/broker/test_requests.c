@@ -271,6 +271,29 @@ static void bad_frames_close_their_connection_and_nothing_else(void **state)
     rig_close(r);
 }
 
+static void a_bad_frame_behind_a_produce_closes_after_its_answer_and_nothing_behind_it_starts(void **state)
+{
+    struct rig *r = rig_open(11, NULL);
+    static const uint8_t unknown[] = { 0, 200, 0, 0, 0, 0, 0, 1, 0xff, 0xff },
+                         malformed[] = { 0, 0, 0, 9, 0, 0, 0, 1, 0xff, 0xff };
+    for (int i = 0; i < 2; i++) {
+        struct peer *p = peer_open(r), *q = peer_open(r);
+        char name[] = { 't', (char)('0' + i), 0 };
+        peer_create_topic(q, name, 1);
+        int32_t first = peer_send_produce(p, -1, name, 0, batch_one(r, "x"));
+        peer_send_bytes(p, i ? malformed : unknown, sizeof unknown);
+        (void)peer_send_produce(p, -1, name, 0, batch_one(r, "y"));
+        sim_run(r->env->world, 1000 * 1000);
+        assert_true(p->closed);
+        assert_int_equal(p->answers, 1);
+        assert_int_equal(p->first->correlation, first);
+        assert_int_equal(peer_produce(q, -1, name, 0, batch_one(r, "z"))->responses[0].partition_responses[0].base_offset, 1);
+        peer_close(p);
+        peer_close(q);
+    }
+    rig_close(r);
+}
+
 static void a_client_may_go_while_its_requests_wait(void **state)
 {
     struct rig *r = rig_open(9, NULL);
@@ -349,6 +372,7 @@ int main(void)
         cmocka_unit_test(an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused),
         cmocka_unit_test(incremental_sessions_tell_only_what_is_new),
         cmocka_unit_test(bad_frames_close_their_connection_and_nothing_else),
+        cmocka_unit_test(a_bad_frame_behind_a_produce_closes_after_its_answer_and_nothing_behind_it_starts),
         cmocka_unit_test(a_client_may_go_while_its_requests_wait),
         cmocka_unit_test(ten_thousand_parked_fetches_make_an_append_no_dearer),
         cmocka_unit_test(draining_answers_parked_fetches_at_once),
