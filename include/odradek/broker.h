@@ -15,6 +15,8 @@ struct client;
 /* Opens the log directories and the metadata log, recovers what an unclean stop left, opens every partition, loads the coordinators.
  * loops: how many shards. conf is referenced. Blocks. */
 int  broker_open(struct world *w, const struct conf *conf, int loops, struct broker **out, struct why *why);
+/* fn is called, on some worker, when the last log directory has failed: stop the broker. */
+void broker_on_failed(struct broker *b, void (*fn)(void *arg), void *arg);
 /* The port the system chose for a listener opened on port 0, before clients come. */
 void broker_listener_port(struct broker *b, struct slice listener, int port);
 struct shard *broker_shard(struct broker *b, int i);

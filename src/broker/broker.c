@@ -71,6 +71,29 @@ static void shard_free(struct shard *s)
     mem_free(s);
 }
 
+/* On the meta worker: settings that changed are in force before the answer to whoever changed them leaves. */
+static void on_publish(void *arg, const struct image *im)
+{
+    struct broker *b = arg;
+    if (im->conf == b->seen) return;
+    b->seen = im->conf;
+    logs_reconfigure(b->logs, im->conf);
+    coordinator_reconfigure(b->coordinator, im->conf);
+}
+
+static void on_offline(void *arg, int dir, bool all_gone)
+{
+    struct broker *b = arg;
+    meta_dir_offline(b->meta, dir);
+    if (all_gone && b->failed) b->failed(b->failed_arg);
+}
+
+void broker_on_failed(struct broker *b, void (*fn)(void *arg), void *arg)
+{
+    b->failed = fn;
+    b->failed_arg = arg;
+}
+
 int broker_open(struct world *w, const struct conf *conf, int loops, struct broker **out, struct why *why)
 {
     struct broker *b = new (struct broker);
@@ -96,6 +119,12 @@ int broker_open(struct world *w, const struct conf *conf, int loops, struct brok
     b->shards = mem_zalloc(sizeof(struct shard *) * (size_t)loops);
     for (int i = 0; i < loops; i++) b->shards[i] = shard_new(b, i);
     b->coordinator = coordinator_open(b);
+    struct image *im = meta_image_take(b->meta);
+    b->seen = im->conf;
+    logs_reconfigure(b->logs, im->conf);
+    image_unref(&im);
+    meta_on_publish(b->meta, on_publish, b);
+    logs_on_offline(b->logs, on_offline, b);
     *out = b;
     return 0;
 }

@@ -27,7 +27,6 @@ struct coordinator {
     struct broker *broker;
     int32_t partitions;
     struct coord_shard *shards;
-    const struct conf *seen; /* on the meta worker: which conf the shards were told of; only compared */
 };
 
 static struct coord_shard *home_of(struct coordinator *c, int32_t partition)
@@ -262,16 +261,13 @@ static void shard_conf(struct post *p)
     conf_unref(&conf);
 }
 
-static void on_publish(void *arg, const struct image *im)
+void coordinator_reconfigure(struct coordinator *c, const struct conf *conf)
 {
-    struct coordinator *c = arg;
-    if (im->conf == c->seen) return;
-    c->seen = im->conf;
     for (int i = 0; i < c->broker->shards_n; i++) {
         struct coord_shard *cs = &c->shards[i];
         pthread_mutex_lock(&cs->mu);
         if (cs->next_conf) conf_unref(&cs->next_conf);
-        cs->next_conf = conf_ref(im->conf);
+        cs->next_conf = conf_ref(conf);
         bool post = !cs->conf_posted;
         cs->conf_posted = true;
         pthread_mutex_unlock(&cs->mu);
@@ -336,9 +332,7 @@ struct coordinator *coordinator_open(struct broker *b)
         cs->conf_post.fn = shard_conf;
         loop_post(cs->shard->loop, &cs->start);
     }
-    c->seen = im->conf;
     image_unref(&im);
-    meta_on_publish(b->meta, on_publish, c);
     return c;
 }
 

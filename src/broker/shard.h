@@ -19,6 +19,9 @@ struct broker {
     struct listener_ports *ports;
     pthread_mutex_t ports_mu;
     _Atomic bool draining;
+    const struct conf *seen; /* on the meta worker: which settings everybody was told of; only compared */
+    void (*failed)(void *arg);
+    void *failed_arg;
 };
 
 struct shard {

@@ -51,10 +51,9 @@ static void set_level(const struct conf *c)
                                               : LOG_INFO;
 }
 
-static void on_offline(void *arg, int dir, bool all_gone)
+static void on_failed(void *arg)
 {
     struct odr_broker *b = arg;
-    if (!all_gone) return;
     atomic_store(&b->all_gone, true);
     if (b->failed) b->failed(b->arg);
 }
@@ -118,7 +117,7 @@ int odr_start(const struct odr_options *o, struct odr_broker **out, char *text, 
     code = ODR_EXIT_DATA;
     rc = broker_open(b->world, b->conf, loop_count(b->conf), &b->broker, &why);
     if (rc) goto fail;
-    logs_on_offline(broker_logs(b->broker), on_offline, b);
+    broker_on_failed(b->broker, on_failed, b);
     code = ODR_EXIT_ADDRESS;
     rc = net_open(b->broker, b->conf, &b->net, &why);
     for (int i = 0; i < broker_shards(b->broker); i++) loop_start(shard_loop(broker_shard(b->broker, i)));

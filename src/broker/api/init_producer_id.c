@@ -8,8 +8,10 @@ static enum req_next pid_take(struct req *rq)
     struct init_producer_id_response *out = rq->out;
     struct shard *s = rq->shard;
     if (!meta_producer_id(s->broker->meta, &s->pids, req_home(rq), req_ticket(rq), &out->producer_id)) {
-        if (!rq->expired) return REQ_WAIT;
-        out->error_code = KAFKA_COORDINATOR_LOAD_IN_PROGRESS;
+        if (!rq->expired && !s->pids.err) return REQ_WAIT;
+        out->error_code =
+            s->pids.err ? KAFKA_COORDINATOR_NOT_AVAILABLE : KAFKA_COORDINATOR_LOAD_IN_PROGRESS; /* clients try again */
+        out->producer_id = out->producer_epoch = -1;
         return REQ_DONE;
     }
     out->producer_epoch = 0;

@@ -74,7 +74,7 @@ void rig_close(struct rig *r)
     mem_free(r);
 }
 
-void peer_settle(struct rig *r) { sim_run(r->env->world, 1000); }
+void peer_settle(struct rig *r) { sim_run(r->env->world, 20 * 1000); }
 
 /* ---- peers ---- */
 

@@ -326,7 +326,8 @@ static void ten_thousand_parked_fetches_make_an_append_no_dearer(void **state)
     int alone = 0, crowded = 0, answered = 0;
     peer_create_topic(p, "t", 1);
     for (int i = 0; i < 5; i++) {
-        alone = MAX(alone, steps_of_a_produce(r, p));
+        int steps = steps_of_a_produce(r, p);
+        alone = MAX(alone, steps);
         peer_settle(r);
     }
     for (int i = 0; i < PARKED; i++) {
