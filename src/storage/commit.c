@@ -26,12 +26,12 @@ void commit_start(struct commit *c)
 {
     char name[32];
     snprintf(name, sizeof(name), "commit-%d", c->dir->i);
-    c->worker = worker_start(c->dir->logs->world, name, commit_turn, c);
+    atomic_store(&c->worker.w, worker_start(c->dir->logs->world, name, commit_turn, c));
 }
 
 void commit_stop(struct commit *c)
 {
-    if (c->worker) worker_stop(&c->worker);
+    kick_stop(&c->worker);
     while (c->helpers_n > 0) worker_stop(&c->helpers[--c->helpers_n]);
 }
 
@@ -62,7 +62,7 @@ void commit_want(struct plog *p)
         list_push(&c->dirty, &p->dirty_link);
         pthread_mutex_unlock(&c->mu);
     }
-    if (c->worker) worker_kick(c->worker);
+    kick(&c->worker);
 }
 
 /* ---- capture ----------------------------------------------------------------------------------------------------------------------------- */
@@ -177,7 +177,7 @@ static enum turn helper_turn(void *arg) { return next_job(arg) ? TURN_MORE : TUR
 static void call_helpers(struct commit *c)
 {
     int want = MIN(COMMIT_HELPERS, (c->jobs_n - 1) / JOBS_PER_HELPER);
-    if (!c->worker) return;
+    if (!kick_able(&c->worker)) return;
     while (c->helpers_n < want) {
         char name[32];
         snprintf(name, sizeof(name), "sync-%d-%d", c->dir->i, c->helpers_n);

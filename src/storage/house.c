@@ -5,6 +5,7 @@
  * It is woken by whoever has work for it, and by a timer on a loop of its own (the only thing that loop does). */
 #include "internal.h"
 #include "txidx.h"
+#include <sched.h>
 
 enum { INDEX_BEHIND = 512 };
 
@@ -459,12 +460,16 @@ int plog_delete_records(struct plog *p, int64_t offset, int64_t *start)
     return rc;
 }
 
+void kick_stop(struct kicked *k)
+{
+    struct worker *w = atomic_exchange(&k->w, NULL);
+    while (atomic_load(&k->busy) > 0) sched_yield();
+    if (w) worker_stop(&w);
+}
+
 /* ---- the worker ------------------------------------------------------------------------------------------------------------------------------------ */
 
-void house_kick(struct logs *l)
-{
-    if (l->house.worker) worker_kick(l->house.worker);
-}
+void house_kick(struct logs *l) { kick(&l->house.worker); }
 
 void house_add(struct plog *p)
 {
@@ -572,7 +577,7 @@ static void timer_fired(struct timer *t)
 {
     struct house *h = container_of(t, struct house, timer);
     atomic_store(&h->due_us, INT64_MAX);
-    if (h->worker) worker_kick(h->worker);
+    kick(&h->worker);
 }
 
 static void timer_arm(struct post *po) /* on h->loop */
@@ -614,15 +619,15 @@ int house_start(struct logs *l)
     h->loop = loop_new(l->world, "storage");
     loop_start(h->loop);
     h->prefaulter = worker_start(l->world, "prefault", prefault_turn, l);
-    h->worker = worker_start(l->world, "house", house_turn, l);
-    worker_kick(h->worker);
+    atomic_store(&h->worker.w, worker_start(l->world, "house", house_turn, l));
+    kick(&h->worker);
     return 0;
 }
 
 void house_stop(struct logs *l)
 {
     struct house *h = &l->house;
-    if (h->worker) worker_stop(&h->worker);
+    kick_stop(&h->worker);
     if (h->prefaulter) worker_stop(&h->prefaulter);
     if (h->loop) {
         loop_stop(h->loop);

@@ -15,6 +15,21 @@
 #include <errno.h>
 #include <odradek/storage.h>
 
+/* A worker that other threads kick, and that goes while some of them still run. */
+struct kicked {
+    _Atomic(struct worker *) w;
+    _Atomic int busy; /* kicks under way */
+};
+static inline void kick(struct kicked *k)
+{
+    atomic_fetch_add(&k->busy, 1);
+    struct worker *w = atomic_load(&k->w);
+    if (w) worker_kick(w);
+    atomic_fetch_sub(&k->busy, 1);
+}
+static inline bool kick_able(struct kicked *k) { return atomic_load(&k->w) != NULL; }
+void kick_stop(struct kicked *k); /* nobody finds it any more; then worker_stop */
+
 /* ---- one partition log ------------------------------------------------------------------------------------------------------------ */
 
 enum q_state {
@@ -128,7 +143,8 @@ struct commit {
     struct list dirty; /* of plog.dirty_link, each with a reference */
     int jobs_n, jobs_next, jobs_running;
     int rc; /* of the first job that failed */
-    struct worker *worker, *helpers[COMMIT_HELPERS];
+    struct kicked worker;
+    struct worker *helpers[COMMIT_HELPERS]; /* under step */
     int helpers_n;
 };
 
@@ -152,7 +168,7 @@ struct log_dir {
     _Atomic bool full;
     _Atomic int partitions;
     struct commit commit;
-    struct worker *writer;
+    struct kicked writer;
     pthread_mutex_t write_mu;
     struct list write_list;
     pthread_mutex_t cut_mu; /* the file of cut tails */
@@ -173,7 +189,7 @@ struct doomed {
 };
 
 struct house { /* maintenance: one shared worker, woken by whoever has work for it and by a timer on a loop of its own */
-    struct worker *worker;
+    struct kicked worker;
     struct loop *loop;
     struct timer timer;
     struct post arm;

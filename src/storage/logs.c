@@ -128,7 +128,7 @@ static void stop_workers(struct logs *l)
 {
     clean_stop(l);
     for (int i = 0; i < l->dirs_n; i++) {
-        if (l->dirs[i].writer) worker_stop(&l->dirs[i].writer);
+        kick_stop(&l->dirs[i].writer);
         commit_stop(&l->dirs[i].commit);
     }
     house_stop(l);
@@ -269,7 +269,7 @@ int logs_begin(struct logs *l, struct why *w)
         struct log_dir *d = &l->dirs[i];
         char name[32];
         snprintf(name, sizeof(name), "write-%d", i);
-        d->writer = worker_start(l->world, name, writer_turn, d);
+        atomic_store(&d->writer.w, worker_start(l->world, name, writer_turn, d));
         commit_start(&d->commit);
     }
     house_start(l);
@@ -673,8 +673,7 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         queue_own(v[i]);
         queue_release(v[i]);
     }
-    for (int i = 0; i < l->dirs_n; i++)
-        if (l->dirs[i].writer) worker_stop(&l->dirs[i].writer);
+    for (int i = 0; i < l->dirs_n; i++) kick_stop(&l->dirs[i].writer);
     for (int i = 0; i < n; i++) plog_commit(v[i]);
     for (int i = 0; i < l->dirs_n; i++)
         while (commit_step(&l->dirs[i].commit)) {}

@@ -188,7 +188,11 @@ int plog_write_epochs(struct plog *p)
 {
     struct bytes text = { 0 };
     pthread_mutex_lock(&p->mu);
-    bool dirty = p->epochs_dirty;
+    bool dirty = p->epochs_dirty, gone = p->gone;
+    if (gone) {
+        pthread_mutex_unlock(&p->mu);
+        return E_GONE;
+    }
     p->epochs_dirty = false;
     if (dirty) epochs_encode(&p->epochs, &text);
     pthread_mutex_unlock(&p->mu);

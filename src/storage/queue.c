@@ -309,12 +309,12 @@ int queue_roll(struct plog *p)
     pthread_mutex_lock(&p->mu);
     struct segment *old = plog_active(p);
     int64_t base = p->end;
+    bool gone = p->gone;
     bool empty = old->base == base; /* nothing in it: it is as good as a new one */
-    bool due = p->has_snapshots || p->segs_n > 1 || old->size > 0;
-    if (!empty && due) pstate_encode(&p->ps, &snapshot);
+    if (!empty && !gone) pstate_encode(&p->ps, &snapshot);
     int64_t jitter = MIN(p->conf.segment_jitter_ms, p->conf.segment_ms);
     pthread_mutex_unlock(&p->mu);
-    if (empty) return 0;
+    if (empty || gone) return gone ? E_GONE : 0;
 
     struct segment *s = seg_new(p, base);
     int fd = seg_pin(s, true);
@@ -368,14 +368,19 @@ static bool has_room(struct log_dir *d)
     return !atomic_load_explicit(&d->full, memory_order_relaxed);
 }
 
+static bool log_gone(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool gone = p->gone;
+    pthread_mutex_unlock(&p->mu);
+    return gone;
+}
+
 static int refusal(struct plog *p, const struct append *a)
 {
     if (dir_failed(p->dir)) return E_OFFLINE;
     if (atomic_load_explicit(&p->logs->closing, memory_order_acquire)) return E_CLOSING;
-    pthread_mutex_lock(&p->mu);
-    bool gone = p->gone;
-    pthread_mutex_unlock(&p->mu);
-    if (gone) return E_GONE;
+    if (log_gone(p)) return E_GONE;
     return a->origin == APPEND_CLIENT && !has_room(p->dir) ? E_NO_SPACE : 0;
 }
 
@@ -410,6 +415,12 @@ static void write_all(struct plog *p, struct list *todo, int state)
     run_write(&r);
 }
 
+/* Is there a write worker to hand to? Not before logs_begin, nor while closing. */
+static bool may_hand(struct plog *p)
+{
+    return kick_able(&p->dir->writer) && !atomic_load_explicit(&p->logs->closing, memory_order_acquire);
+}
+
 /* Links p at the write worker, ownership and all. p->mu held. */
 static void hand_over(struct plog *p)
 {
@@ -420,20 +431,19 @@ static void hand_over(struct plog *p)
     pthread_mutex_unlock(&p->dir->write_mu);
 }
 
-void queue_poke_writer(struct log_dir *d)
-{
-    if (d->writer) worker_kick(d->writer);
-}
+void queue_poke_writer(struct log_dir *d) { kick(&d->writer); }
 
 /* Owner: writes what is linked, until nothing is (then the queue is free: true) or the rounds are used up. */
 static bool drain(struct plog *p, bool worker)
 {
     int state = 0;
-    if (worker) {
+    bool gone = log_gone(p), can_hand = !gone && may_hand(p);
+    if (gone) state = E_GONE; /* its files may be renamed by now */
+    else if (worker || !can_hand) {
         state = plog_warm(p);
         if (state == 0) state = plog_write_epochs(p);
     }
-    for (int round = 0; round < DRAIN_ROUNDS || !p->dir->writer; round++) { /* without a worker to hand to: to the end */
+    for (int round = 0; round < DRAIN_ROUNDS || !can_hand; round++) { /* without a worker to hand to: to the end */
         struct list todo;
         size_t bytes = 0;
         pthread_mutex_lock(&p->mu);
@@ -443,7 +453,7 @@ static bool drain(struct plog *p, bool worker)
             pthread_mutex_unlock(&p->mu);
             return true;
         }
-        if (!worker) {
+        if (!worker && can_hand) {
             list_each (it, &p->queue) bytes += container_of(it, struct append, link)->n;
             if (bytes > RUN_MAX_BYTES || !p->warm || p->epochs_dirty ||
                 atomic_load_explicit(&p->dir->debt, memory_order_relaxed) > p->logs->set.dirty_max)
@@ -452,7 +462,7 @@ static bool drain(struct plog *p, bool worker)
         list_take(&todo, &p->queue);
         pthread_mutex_unlock(&p->mu);
         write_all(p, &todo, state);
-        if (round == DRAIN_ROUNDS - 1 && p->dir->writer) pthread_mutex_lock(&p->mu);
+        if (round == DRAIN_ROUNDS - 1 && can_hand) pthread_mutex_lock(&p->mu);
     }
     hand_over(p);
     pthread_mutex_unlock(&p->mu);
@@ -537,12 +547,12 @@ void queue_own(struct plog *p)
 void queue_release(struct plog *p)
 {
     pthread_mutex_lock(&p->mu);
-    bool more = !list_empty(&p->queue);
+    bool more = !list_empty(&p->queue), hand = more && !p->gone && may_hand(p);
     if (!more) p->q = Q_FREE;
-    else if (p->dir->writer) hand_over(p);
+    else if (hand) hand_over(p);
     if (p->q_waiters) pthread_cond_broadcast(&p->q_cv);
     pthread_mutex_unlock(&p->mu);
-    if (more && p->dir->writer) queue_poke_writer(p->dir);
+    if (hand) queue_poke_writer(p->dir);
     else if (more) drain(p, true);
 }
 
