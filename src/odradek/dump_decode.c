@@ -452,7 +452,7 @@ int dump_control(struct dump *d, const struct record *r, struct bytes *out)
         if (!r->value.p || r->value.n < CONTROL_MARKER_VALUE || (int16_t)be16(r->value.p) < 0) return E_CORRUPT;
         bytes_printf(out, json ? "\"controlType\":\"%s\",\"coordinatorEpoch\":%d" : " endTxnMarker: %s coordinatorEpoch: %d",
                      name, (int32_t)be32(r->value.p + 2));
-    } else if (type >= 0 && type < (int)ARRAY_LEN(kinds)) {
+    } else if (type >= 0 && type < (int)ARRAY_LEN(kinds) && kinds[type].m) {
         const struct wire_msg *m = kinds[type].m;
         int16_t version;
         if (!r->value.p || decode(d, m, m->min, r->value, &v, &used) != 0) return E_MALFORMED;

@@ -38,7 +38,7 @@ static const char *entry_at(struct dump *d, struct entries *e, int64_t i)
     int64_t at = i * e->size;
 
     if (at < e->at || at + e->size > e->at + e->have) {
-        int64_t whole = CHUNK / e->size * e->size;
+        int64_t whole = CHUNK - CHUNK % e->size;
         e->at = at / whole * whole;
         e->have = e->fs->pread(e->fs, e->fd, e->chunk, (size_t)whole, e->at);
         if (e->have < at + e->size - e->at) {

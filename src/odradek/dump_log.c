@@ -471,9 +471,10 @@ static void put_records(struct dump *d, const struct dump_batch *b, int64_t *las
 /* <offset, 20 digits>-<epoch, 10 digits>.checkpoint */
 static bool snapshot_name(const char *name, long long *offset, int *epoch)
 {
-    int n = 0;
-    return sscanf(name, "%20lld-%10d.checkpoint%n", offset, epoch, &n) == 2 && n == 42 && name[n] == 0 &&
-           strspn(name, "0123456789") == 20 && strspn(name + 21, "0123456789") == 10;
+    if (strspn(name, "0123456789") != 20 || name[20] != '-' || strspn(name + 21, "0123456789") != 10) return false;
+    *offset = strtoll(name, NULL, 10);
+    *epoch = (int)strtol(name + 21, NULL, 10);
+    return strcmp(name + 31, ".checkpoint") == 0;
 }
 
 static void put_file_json(struct dump *d, const char *kind)
@@ -662,27 +663,27 @@ static const char usage[] =
 enum option { OPT_FLAG, OPT_DECODER, OPT_PRINTS, OPT_NUMBER, OPT_CLASS, OPT_FILES, OPT_HELP };
 static const struct {
     const char *name;
-    enum option kind;
     size_t at; /* in struct dump_opts */
+    enum option kind;
     enum dump_decoder decoder;
 } options[] = {
-    { "files", OPT_FILES, 0, 0 },
-    { "print-data-log", OPT_PRINTS, 0, 0 },
-    { "deep-iteration", OPT_FLAG, offsetof(struct dump_opts, deep), 0 },
-    { "skip-record-metadata", OPT_FLAG, offsetof(struct dump_opts, skip_metadata), 0 },
-    { "index-sanity-check", OPT_FLAG, offsetof(struct dump_opts, index_sanity), 0 },
-    { "verify-index-only", OPT_FLAG, offsetof(struct dump_opts, verify_only), 0 },
-    { "json", OPT_FLAG, offsetof(struct dump_opts, json), 0 },
-    { "max-message-size", OPT_NUMBER, offsetof(struct dump_opts, max_message_size), 0 },
-    { "max-bytes", OPT_NUMBER, offsetof(struct dump_opts, max_bytes), 0 },
-    { "offsets-decoder", OPT_DECODER, 0, DUMP_OFFSETS },
-    { "transaction-log-decoder", OPT_DECODER, 0, DUMP_TXN },
-    { "cluster-metadata-decoder", OPT_DECODER, 0, DUMP_METADATA },
-    { "remote-log-metadata-decoder", OPT_DECODER, 0, DUMP_REMOTE },
-    { "share-group-state-decoder", OPT_DECODER, 0, DUMP_SHARE },
-    { "key-decoder-class", OPT_CLASS, 0, 0 },
-    { "value-decoder-class", OPT_CLASS, 0, 0 },
-    { "help", OPT_HELP, 0, 0 },
+    { "files", 0, OPT_FILES, 0 },
+    { "print-data-log", 0, OPT_PRINTS, 0 },
+    { "deep-iteration", offsetof(struct dump_opts, deep), OPT_FLAG, 0 },
+    { "skip-record-metadata", offsetof(struct dump_opts, skip_metadata), OPT_FLAG, 0 },
+    { "index-sanity-check", offsetof(struct dump_opts, index_sanity), OPT_FLAG, 0 },
+    { "verify-index-only", offsetof(struct dump_opts, verify_only), OPT_FLAG, 0 },
+    { "json", offsetof(struct dump_opts, json), OPT_FLAG, 0 },
+    { "max-message-size", offsetof(struct dump_opts, max_message_size), OPT_NUMBER, 0 },
+    { "max-bytes", offsetof(struct dump_opts, max_bytes), OPT_NUMBER, 0 },
+    { "offsets-decoder", 0, OPT_DECODER, DUMP_OFFSETS },
+    { "transaction-log-decoder", 0, OPT_DECODER, DUMP_TXN },
+    { "cluster-metadata-decoder", 0, OPT_DECODER, DUMP_METADATA },
+    { "remote-log-metadata-decoder", 0, OPT_DECODER, DUMP_REMOTE },
+    { "share-group-state-decoder", 0, OPT_DECODER, DUMP_SHARE },
+    { "key-decoder-class", 0, OPT_CLASS, 0 },
+    { "value-decoder-class", 0, OPT_CLASS, 0 },
+    { "help", 0, OPT_HELP, 0 },
 };
 
 /* By its name or the beginning of only one name, as Kafka's tools take it; -1 none, -2 several. */

@@ -108,7 +108,7 @@ static void java_double(struct bytes *out, double v)
         if (strtod(digits, NULL) == fabs(v)) break;
     }
     n = MIN(n, 17);
-    exponent = atoi(strchr(digits, 'e') + 1);
+    exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     memmove(digits + 1, digits + 2, (size_t)n - 1); /* out with the point */
     while (n > 1 && digits[n - 1] == '0') n--;
     if (v < 0) wr_u8(out, '-');
