@@ -222,10 +222,11 @@ static int64_t snapshot_head(struct mlog *l, int64_t time_ms, int32_t epoch, boo
 {
     struct batch_builder b;
     struct snapshot_header_record h = dflt_snapshot_header_record;
+    int64_t at_ms = now_ms(l); /* one time for a batch: Kafka refuses raft batches with timestamp deltas */
     h.last_contained_log_timestamp = time_ms;
     control_begin(&b, 0, epoch, out);
-    control_append(&b, now_ms(l), CONTROL_SNAPSHOT_HEADER, &msg_snapshot_header_record, &h);
-    if (voters) control_voters(l, &b, now_ms(l));
+    control_append(&b, at_ms, CONTROL_SNAPSHOT_HEADER, &msg_snapshot_header_record, &h);
+    if (voters) control_voters(l, &b, at_ms);
     int rc = batch_end(&b);
     assert(rc >= 0);
     return voters ? 3 : 1;
@@ -686,13 +687,14 @@ int mlog_lead(struct mlog *l, struct why *why_)
     voter.voter_id = m.leader_id = l->node_id;
     m.voters = m.granting_voters = &voter;
     m.voters_n = m.granting_voters_n = 1;
+    int64_t at_ms = now_ms(l); /* one time for a batch, as in snapshot_head */
     control_begin(&b, atomic_load(&l->end), epoch, &out);
-    control_append(&b, now_ms(l), CONTROL_LEADER_CHANGE, &msg_leader_change_message, &m);
+    control_append(&b, at_ms, CONTROL_LEADER_CHANGE, &msg_leader_change_message, &m);
     int32_t records = 1;
     if (l->kraft_version > 0 &&
         (l->voters_bootstrap || !l->voters.n)) { /* others cannot read the bootstrap snapshot: once in the log */
         if (!l->voters.n) voters_make(l);
-        control_voters(l, &b, now_ms(l));
+        control_voters(l, &b, at_ms);
         records += 2;
     }
     rc = batch_end(&b);
