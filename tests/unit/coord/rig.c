@@ -5,20 +5,38 @@
 
 /* ---- the host -------------------------------------------------------------------------------------------------------------- */
 
+/* The log has batches in the order in which they were written, whatever the order in which they end. */
+static void log_append(struct rig *r)
+{
+    bool behind[RIG_PARTS] = { false };
+    list_each_safe (it, tmp, &r->held) {
+        struct rig_write *rw = container_of(it, struct rig_write, link);
+        struct batch_head h;
+        if (!rw->ended || behind[rw->partition]) {
+            behind[rw->partition] = true;
+            continue;
+        }
+        if (rw->batch.n) {
+            struct bytes *log = &r->log[rw->partition];
+            size_t at = log->n;
+            assert_ok(batch_verify(rw->batch.p, rw->batch.n));
+            assert_ok(batch_parse_head(rw->batch.p, rw->batch.n, &h));
+            bytes_put(log, rw->batch.p, rw->batch.n);
+            batch_set_base_offset(log->p + at, r->end[rw->partition]);
+            r->end[rw->partition] += h.last_offset_delta + 1;
+        }
+        list_remove(&rw->link);
+        bytes_free(&rw->batch);
+        mem_free(rw);
+    }
+}
+
 static void write_end(struct rig *r, struct rig_write *rw, int err)
 {
     struct group_write *w = rw->w;
-    list_remove(&rw->link);
-    mem_free(rw);
-    if (!err) {
-        struct batch_head h;
-        assert_ok(batch_verify(w->batch.p, w->batch.n));
-        assert_ok(batch_parse_head(w->batch.p, w->batch.n, &h));
-        size_t at = r->log[w->partition].n;
-        bytes_put(&r->log[w->partition], w->batch.p, w->batch.n);
-        batch_set_base_offset(r->log[w->partition].p + at, r->end[w->partition]);
-        r->end[w->partition] += h.last_offset_delta + 1;
-    }
+    rw->ended = true;
+    if (!err) bytes_put(&rw->batch, w->batch.p, w->batch.n);
+    log_append(r);
     w->done(w, err);
 }
 
@@ -34,6 +52,7 @@ static void host_write(void *arg, struct group_write *w)
     struct rig_write *rw = new (struct rig_write);
     rw->rig = r;
     rw->w = w;
+    rw->partition = w->partition;
     rw->post.fn = write_posted;
     r->writes++;
     list_push(&r->held, &rw->link);
@@ -163,11 +182,16 @@ struct letting {
 static void do_let(struct rig *r, void *arg)
 {
     const struct letting *l = arg;
-    for (int i = 0; i < l->n && !list_empty(&r->held); i++) {
-        struct list *it = l->last ? r->held.prev : r->held.next;
-        struct rig_write *rw = container_of(it, struct rig_write, link);
-        if (list_linked(&rw->post.link)) return; /* about to end by itself */
-        write_end(r, rw, l->err);
+    for (int i = 0; i < l->n; i++) {
+        struct rig_write *next = NULL;
+        list_each (it, &r->held) {
+            struct rig_write *rw = container_of(it, struct rig_write, link);
+            if (rw->ended || list_linked(&rw->post.link)) continue; /* or about to end by itself */
+            next = rw;
+            if (!l->last) break;
+        }
+        if (!next) return;
+        write_end(r, next, l->err);
     }
 }
 

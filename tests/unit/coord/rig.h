@@ -10,6 +10,9 @@ struct rig_write {
     struct post post;
     struct rig *rig;
     struct group_write *w;
+    int32_t partition;
+    struct bytes batch; /* once it has ended well */
+    bool ended;
 };
 struct rig {
     struct test_env *env;

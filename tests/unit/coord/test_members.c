@@ -584,6 +584,34 @@ static void an_assignment_that_cannot_be_stored_sends_everybody_back(void **stat
     rig_free(r);
 }
 
+static void an_assignment_that_arrives_after_the_next_generation_began_changes_nothing(void **state)
+{
+    const int ends[] = { 0, E_NO_SPACE };
+    for (int i = 0; i < 2; i++) {
+        RIG("");
+        const char *one = rig_stable(r, JOIN(.group = "g"));
+        struct ask *b = rig_member(r, JOIN(.group = "g"));
+        (void)joined(ask_join(r, JOIN(.group = "g", .member = one)));
+        const char *two = z(r, id_of(b));
+        r->hold = true;
+        struct ask *s = ask_sync(r, "g", 2, one, (const char *const[]){ one, "old", two, "old" }, 2);
+        b = ask_join(r, JOIN(.group = "g", .member = two, .topic = "t2"));
+        assert_int_equal(error_of(s), KAFKA_REBALANCE_IN_PROGRESS);
+        struct ask *a = ask_join(r, JOIN(.group = "g", .member = one));
+        assert_int_equal(joined(a)->generation_id, 3);
+        assert_int_equal(joined(b)->generation_id, 3);
+        struct ask *sb = ask_sync(r, "g", 3, two, NULL, 0);
+        rig_let(r, 1, ends[i]);
+        assert_int_equal(state_of(r, "g"), STATE_COMPLETING);
+        assert_int_equal(sb->answered, 0);
+        s = ask_sync(r, "g", 3, one, (const char *const[]){ one, "x", two, "new" }, 2);
+        rig_let(r, 1, 0);
+        assert_slice(synced(sb)->assignment, "new");
+        assert_int_equal(error_of(s), 0);
+        rig_free(r);
+    }
+}
+
 static void an_assignment_too_large_for_a_batch_is_an_error_of_the_server(void **state)
 {
     RIG("message.max.bytes=1000");
@@ -705,6 +733,7 @@ int main(void)
         IN_SIM_WORLD(a_description_shows_metadata_only_of_a_stable_group),
         IN_SIM_WORLD(a_listing_filters_by_state_and_type_in_any_case),
         IN_SIM_WORLD(an_assignment_that_cannot_be_stored_sends_everybody_back),
+        IN_SIM_WORLD(an_assignment_that_arrives_after_the_next_generation_began_changes_nothing),
         IN_SIM_WORLD(an_assignment_too_large_for_a_batch_is_an_error_of_the_server),
         IN_SIM_WORLD(a_static_member_whose_new_id_cannot_be_stored_is_put_back),
         IN_SIM_WORLD(a_new_group_that_cannot_be_stored_is_gone),
