@@ -104,7 +104,7 @@ struct plog_offsets {
 void    plog_offsets(struct plog *p, struct plog_offsets *out); /* one consistent view */
 int64_t plog_size(struct plog *p);                              /* bytes of all segments */
 void    plog_set_conf(struct plog *p, const struct topic_conf *conf); /* copied; takes effect with the next append or check */
-void    plog_set_leader_epoch(struct plog *p, int32_t epoch);   /* K5: also into leader-epoch-checkpoint; worker */
+void    plog_set_leader_epoch(struct plog *p, int32_t epoch);   /* K5: in leader-epoch-checkpoint before the next batch; worker */
 
 /* An append. The batches are already checked (batch_check) and, for LogAppendTime, stamped. Offsets and the leader epoch are patched in
  * place. Memory stays the caller's and must stay valid until `done`.
@@ -141,7 +141,7 @@ int plog_wait_durable(struct plog *p, int64_t offset);
 /* Watches (STYLE.md §3): armed watches stay armed until unwatched, and poke `who` whenever what they wait on has moved to or past `offset`,
  * or the log is gone or offline. One node per loop and log; nothing here is proportional to the number of watchers at the appender.
  * At home. A watch holds a reference of its log. */
-enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE };
+enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE, WATCH_BYTES /* what plog_bytes counts */, WATCH_KINDS };
 struct watch { /* zero it to initialise */
     struct list   link; /* private */
     struct plog  *log;
@@ -190,8 +190,12 @@ struct plog_read {
 };
 /* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE, E_GONE, E_IO. A fetch between watermark and end is empty without error. */
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
-/* How many bytes a fetch from `offset` could return now: exact inside one segment, else a lower bound ≥ 1; 0 = nothing. No I/O for tail readers. */
+/* How many bytes a fetch from `offset` could return now; INT32_MAX when it begins in a segment that is not the newest one: such a fetch is not
+ * worth waiting for more (as Kafka). 0: nothing. No I/O for tail readers. */
 int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c);
+/* Bytes appended in this run up to the high watermark: rises with every record that becomes visible. For WATCH_BYTES, which spares those who
+ * want many bytes from being woken by every few. */
+int64_t plog_bytes(struct plog *p);
 /* Copies [at, at+n) of the range into out. Any thread; may block on disk. */
 int range_copy(const struct file_range *r, uint32_t skip, void *out, uint32_t n);
 /* Would reading it block? True when it lies in what was recently written or read. A hint. */
@@ -206,7 +210,7 @@ int plog_find_time(struct plog *p, int64_t ts, enum read_upto upto, int64_t *off
 int plog_find_max_time(struct plog *p, enum read_upto upto, int64_t *offset, int64_t *timestamp, int32_t *epoch);
 /* Kafka's OffsetForLeaderEpoch: largest epoch ≤ asked and its end offset; (-1, -1) when unknown. */
 void plog_epoch_end(struct plog *p, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
-int32_t plog_epoch_at(struct plog *p, int64_t offset); /* leader epoch of that offset; -1 unknown */
+int32_t plog_epoch_at(struct plog *p, int64_t offset); /* leader epoch of that offset, at or beyond the end the latest; -1 unknown */
 
 /* Moves the log start offset up to `offset` (-1 = watermark) durably (log-start-offset-checkpoint), drops whole segments below it.
  * E_OFFSET_OUT_OF_RANGE beyond the watermark. *start gets the new start. Worker. */

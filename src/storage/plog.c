@@ -148,6 +148,7 @@ void plog_set_conf(struct plog *p, const struct topic_conf *conf)
         p->watermark = p->end;
         p->mark_base = plog_active(p)->base;
         p->mark_at = plog_active(p)->size;
+        p->mark_bytes = p->end_bytes;
         plog_tail_moved(p);
     }
     pthread_mutex_unlock(&p->mu);
@@ -219,7 +220,7 @@ void plog_set_leader_epoch(struct plog *p, int32_t epoch)
     p->leader_epoch = epoch;
     if (epochs_assign(&p->epochs, epoch, p->end)) p->epochs_dirty = true;
     pthread_mutex_unlock(&p->mu);
-    plog_write_epochs(p); /* should it fail, the next append tries again or fails */
+    /* Written before the next batch, by the write worker: a start does not sync a file for each of a thousand logs. */
     queue_release(p);
 }
 

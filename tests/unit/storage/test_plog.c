@@ -489,6 +489,43 @@ static void a_watch_refuses_what_is_reached_and_wakes_when_it_is(void **state)
     rig_free(&r);
 }
 
+/* Ten thousand watchers of what has not come yet: an append makes as many turns as without them, and wakes none. */
+static void parked_watchers_cost_an_append_nothing(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    enum { N = 10000 };
+    begin(&r, env);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    struct watcher *w = mem_zalloc(N * sizeof(*w));
+    int64_t turns[2];
+    rig_put(&r, p, RIG_BATCH(), "a");
+    rig_durable(p);
+    for (int parked = 0; parked < 2; parked++) {
+        for (int i = 0; parked && i < N; i++) {
+            w[i] = (struct watcher){ .rig = &r, .log = p, .on = WATCH_WATERMARK, .offset = 1000000 };
+            rig_home(&r, watcher_arm, &w[i]);
+        }
+        struct append a;
+        struct bytes b = { 0 };
+        rig_build(&RIG_BATCH(), "b", &b);
+        a = (struct append){ .log = p, .bytes = b.p, .n = b.n, .records = 1, .home = r.waker };
+        rig_home(&r, rig_stage, &a);
+        for (turns[parked] = 0; rig_offsets(p).durable < 2 + parked; turns[parked]++) assert_true(sim_step(r.w));
+        sim_run(r.w, 1000);
+        bytes_free(&b);
+    }
+    assert_in_range(turns[1], 1, turns[0] + 4); /* the schedule is drawn anew: one post more, not one per watcher */
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(atomic_load(&w[i].woken), 0);
+        rig_home(&r, watcher_end, &w[i]);
+    }
+    mem_free(w);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
 /* ---- starting ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void the_metadata_log_opens_and_appends_before_begin(void **state)
@@ -594,6 +631,7 @@ int main(void)
         IN_BOTH_WORLDS(an_append_larger_than_a_segment_is_refused),
         IN_BOTH_WORLDS(many_appends_of_one_turn_are_one_write),
         IN_BOTH_WORLDS(a_watch_refuses_what_is_reached_and_wakes_when_it_is),
+        IN_SIM_WORLD(parked_watchers_cost_an_append_nothing),
         IN_BOTH_WORLDS(the_metadata_log_opens_and_appends_before_begin),
         IN_BOTH_WORLDS(the_clean_marker_is_there_only_between_a_clean_stop_and_the_next_start),
         IN_BOTH_WORLDS(a_directory_serves_one_broker_and_a_log_one_topic_id),
