@@ -97,7 +97,7 @@ static bool capture(struct commit *c)
         struct segment *active = plog_active(p);
         p->dirty_queued = false;
         c->logs[c->logs_n++] = (struct commit_log){
-            .log = p, .end = p->end, .base = active ? active->base : 0, .at = active ? active->size : 0, .debt = p->debt
+            .log = p, .end = p->end, .base = active ? active->base : 0, .at = active ? active->size : 0, .bytes = p->end_bytes, .debt = p->debt
         };
         p->debt = 0;
         p->unflushed = 0;
@@ -198,6 +198,7 @@ static void publish_log(const struct commit_log *cl)
         p->watermark = p->durable;
         p->mark_base = cl->base;
         p->mark_at = cl->at;
+        p->mark_bytes = cl->bytes;
     }
     if (moved) plog_tail_moved(p);
     struct segment *active = plog_active(p);

@@ -46,7 +46,7 @@ struct plog_node {
     struct list staged; /* of struct append */
     struct post append; /* deferred to PHASE_APPEND while staged is not empty */
     bool deferred;
-    struct list on[3]; /* of struct watch, by enum watch_on, rising offsets */
+    struct list on[WATCH_KINDS]; /* of struct watch, by enum watch_on, rising offsets */
     size_t watchers;
     _Atomic bool armed;  /* watchers > 0 */
     _Atomic bool posted; /* fire is on its way */
@@ -67,6 +67,7 @@ struct plog {
     int64_t start, durable, watermark, stable, end;
     int64_t mark_base; /* file position of the watermark: segment and bytes */
     uint32_t mark_at;
+    int64_t end_bytes, mark_bytes; /* appended in this run, up to the end and up to the watermark */
     int32_t leader_epoch;
     bool gone, offline;
     bool warm;             /* files were looked at: producer state, epochs and the active segment are loaded */
@@ -121,6 +122,7 @@ struct commit_log {
     int64_t end;
     int64_t base; /* file position of `end` */
     uint32_t at;
+    int64_t bytes; /* end_bytes then */
     int64_t debt;
 };
 /* One thing to sync. */

@@ -247,6 +247,7 @@ static int run_write(struct run *r)
     pthread_mutex_lock(&p->mu);
     struct segment *s = r->seg;
     s->size = r->at + r->n;
+    p->end_bytes += r->n;
     s->gauge = r->gauge;
     s->dirty = true;
     if (p->pend_off.n) bytes_put(&s->off.tail, p->pend_off.p, p->pend_off.n);
@@ -265,6 +266,7 @@ static int run_write(struct run *r)
         p->watermark = p->end;
         p->mark_base = s->base;
         p->mark_at = s->size;
+        p->mark_bytes = p->end_bytes;
         moved = true;
         commit = p->unflushed >= p->conf.flush_messages;
         if (p->conf.flush_ms != INT64_MAX && p->flush_due_us == INT64_MAX) {

@@ -300,8 +300,19 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
             *c = (struct plog_cursor){ .offset = offset, .base = pl.seg->base, .at = pl.at, .generation = p->generation };
         pthread_mutex_unlock(&p->mu);
     }
-    n = (int64_t)pl.limit - pl.at;
+    pthread_mutex_lock(&p->mu);
+    bool newest = pl.seg->base >= p->mark_base;
+    pthread_mutex_unlock(&p->mu);
+    n = newest ? (int64_t)pl.limit - pl.at : INT32_MAX;
     seg_unref(&pl.seg);
+    return n;
+}
+
+int64_t plog_bytes(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    int64_t n = p->mark_bytes;
+    pthread_mutex_unlock(&p->mu);
     return n;
 }
 

@@ -9,20 +9,23 @@
 
 static int64_t point(const struct plog *p, enum watch_on on) /* under mu */
 {
-    return on == WATCH_DURABLE ? p->durable : on == WATCH_WATERMARK ? p->watermark : p->stable;
+    return on == WATCH_DURABLE     ? p->durable
+           : on == WATCH_WATERMARK ? p->watermark
+           : on == WATCH_STABLE    ? p->stable
+                                   : p->mark_bytes;
 }
 
 static void node_fire(struct post *po)
 {
     struct plog_node *nd = container_of(po, struct plog_node, fire);
     struct plog *p = nd->log;
-    int64_t reached[3];
+    int64_t reached[WATCH_KINDS];
 
     atomic_store(&nd->posted, false); /* before looking: a later move posts again */
     pthread_mutex_lock(&p->mu);
-    for (int on = 0; on < 3; on++) reached[on] = p->gone || p->offline ? INT64_MAX : point(p, (enum watch_on)on);
+    for (int on = 0; on < WATCH_KINDS; on++) reached[on] = p->gone || p->offline ? INT64_MAX : point(p, (enum watch_on)on);
     pthread_mutex_unlock(&p->mu);
-    for (int on = 0; on < 3; on++)
+    for (int on = 0; on < WATCH_KINDS; on++)
         list_each (it, &nd->on[on]) {
             struct watch *w = container_of(it, struct watch, link);
             if (w->offset > reached[on]) break;
@@ -44,7 +47,7 @@ struct plog_node *plog_node_of(struct plog *p, struct waker *home)
     nd->append.fn = node_append;
     nd->fire.fn = node_fire;
     list_init(&nd->staged);
-    for (int on = 0; on < 3; on++) list_init(&nd->on[on]);
+    for (int on = 0; on < WATCH_KINDS; on++) list_init(&nd->on[on]);
     nd->next = atomic_load_explicit(&p->nodes, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&p->nodes, &nd->next, nd, memory_order_release, memory_order_relaxed)) {}
     return nd;

@@ -13,6 +13,7 @@ struct row {
     struct session_partition *sp;
     struct plog *log;
     struct watch watch;
+    int64_t bytes_seen; /* of its log, when it was last looked at */
     struct file_range range;
     int err;
     int32_t leader_epoch;
@@ -98,6 +99,18 @@ enum req_next fetch_start(struct req *rq)
     return req_goto(rq, fetch_poll);
 }
 
+/* Waits on what moves. To have min_bytes together, one of n logs at least must grow by the n-th part of what is missing: until then nobody is
+ * woken. With READ_STABLE a transaction's end may make many old bytes readable at once, so every move of the stable offset wakes. */
+static bool row_watch(struct req *rq, struct call *c, struct row *r, int64_t missing)
+{
+    struct plog_offsets at;
+    if (c->upto == READ_WATERMARK)
+        return plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), WATCH_BYTES,
+                          r->bytes_seen + (missing + c->n - 1) / c->n);
+    plog_offsets(r->log, &at);
+    return plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), WATCH_STABLE, MAX(at.stable, r->sp->fetch_offset) + 1);
+}
+
 static enum req_next fetch_poll(struct req *rq)
 {
     const struct fetch_request *in = rq->in;
@@ -105,23 +118,20 @@ static enum req_next fetch_poll(struct req *rq)
     int64_t readable = 0;
 
     if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0) return req_goto(rq, fetch_answer);
-    for (int i = 0; i < c->n && readable < in->min_bytes; i++) {
-        struct row *r = &c->rows[i];
-        readable += MIN(plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor), r->sp->max_bytes);
-    }
-    if (readable >= in->min_bytes) return req_goto(rq, fetch_answer);
-
     for (int i = 0; i < c->n; i++) {
         struct row *r = &c->rows[i];
         struct plog_offsets at;
+        r->bytes_seen = plog_bytes(r->log); /* before what is readable: what comes in between wakes us */
+        int64_t n = plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor);
+        if (n == INT32_MAX) return req_goto(rq, fetch_answer); /* behind the newest segment: not worth waiting */
+        readable += MIN(n, r->sp->max_bytes);
+        if (readable >= in->min_bytes) return req_goto(rq, fetch_answer);
         plog_offsets(r->log, &at);
         if (at.gone || at.offline || r->sp->fetch_offset < at.start || r->sp->fetch_offset > at.end)
             return req_goto(rq, fetch_answer); /* B: the answer says which */
-        int64_t past = MAX(c->upto == READ_STABLE ? at.stable : at.watermark, r->sp->fetch_offset) + 1;
-        if (!plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), c->upto == READ_STABLE ? WATCH_STABLE : WATCH_WATERMARK,
-                        past))
-            return REQ_AGAIN; /* it moved since we looked */
     }
+    for (int i = 0; i < c->n; i++)
+        if (!row_watch(rq, c, &c->rows[i], in->min_bytes - readable)) return REQ_AGAIN; /* it moved since we looked */
     return REQ_WAIT;
 }
 

@@ -161,6 +161,35 @@ static void a_fetch_waits_for_min_bytes_and_is_answered_by_the_next_append_or_it
     rig_close(r);
 }
 
+static void min_bytes_may_come_from_several_partitions_together(void **state)
+{
+    struct rig *r = rig_open(12, NULL);
+    struct peer *p = peer_open(r), *q = peer_open(r);
+    int64_t first;
+    peer_create_topic(p, "t", 2);
+    struct slice batch = batch_one(r, "x");
+    struct fetch_request *in = fetch_of(r, "t", 0, 0, 60 * 1000, (int32_t)batch.n * 3);
+    in->topics->partitions = wire_array(&r->arena, fetch_request_fetch_partition, 2);
+    in->topics->partitions_n = 2;
+    for (int i = 0; i < 2; i++) {
+        in->topics->partitions[i].partition = i;
+        in->topics->partitions[i].partition_max_bytes = 1 << 20;
+    }
+    (void)peer_send(q, API_FETCH, 12, in);
+    for (int i = 0; i < 2; i++) {
+        (void)peer_produce(p, -1, "t", i, batch_one(r, "x"));
+        assert_null(peer_take(q, 100 * 1000));
+    }
+    (void)peer_produce(p, -1, "t", 0, batch_one(r, "x"));
+    struct fetch_response *f = peer_take(q, 1000 * 1000);
+    assert_non_null(f);
+    assert_int_equal(records_in(r, f->responses[0].partitions[0].records.bytes, &first), 2);
+    assert_int_equal(records_in(r, f->responses[0].partitions[1].records.bytes, &first), 1);
+    peer_close(p);
+    peer_close(q);
+    rig_close(r);
+}
+
 static void answers_leave_in_the_order_of_the_requests(void **state)
 {
     struct rig *r = rig_open(5, NULL);
@@ -369,6 +398,7 @@ int main(void)
         cmocka_unit_test(metadata_creates_a_topic_and_answers_with_its_leader),
         cmocka_unit_test(what_was_produced_is_fetched_and_outlives_a_restart),
         cmocka_unit_test(a_fetch_waits_for_min_bytes_and_is_answered_by_the_next_append_or_its_deadline),
+        cmocka_unit_test(min_bytes_may_come_from_several_partitions_together),
         cmocka_unit_test(answers_leave_in_the_order_of_the_requests),
         cmocka_unit_test(an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused),
         cmocka_unit_test(incremental_sessions_tell_only_what_is_new),
