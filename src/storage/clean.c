@@ -265,6 +265,14 @@ void clean_forget(struct plog *p)
 
 /* ---- reading sources ---------------------------------------------------------------------------------------------------------------------- */
 
+static bool log_lost(struct cleaner *c)
+{
+    pthread_mutex_lock(&c->log->mu);
+    bool lost = c->log->gone || c->log->offline;
+    pthread_mutex_unlock(&c->log->mu);
+    return lost || dir_failed(c->log->dir);
+}
+
 /* What an operation on the log's own files failed with. */
 static int io_failed(struct cleaner *c, const char *what, int neg)
 {
@@ -437,7 +445,8 @@ static int target_finish(struct cleaner *c)
     rc = write_index(c, SEG_OFF, &t->off);
     if (rc == 0) rc = write_index(c, SEG_TIME, &t->time);
     if (rc == 0 && t->has_txn) rc = write_index(c, SEG_TXN, &t->txn);
-    if (rc == 0 && (rc = fs->sync_dir(fs, c->log->path)) < 0) rc = io_failed(c, "cleaning", rc);
+    if (rc == 0 && (rc = fs->sync_dir(fs, c->log->path)) < 0)
+        rc = log_lost(c) ? E_GONE : dir_fail(c->log->dir, "sync", c->log->path, rc); /* J6 */
     return rc;
 }
 
@@ -464,19 +473,17 @@ static bool sources_there(struct cleaner *c, int *at)
     return p->recovery_point >= p->segs[i + n]->base;
 }
 
-/* .cleaned -> .swap, durably. What fails for want of room is taken back. */
+/* .cleaned -> .swap, durably: 0 or -errno. E_NO_SPACE: there was no room for a name, everything is taken back. */
 static int swap_promise(struct cleaner *c)
 {
     struct fs *fs = c->logs->fs;
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(files) && rc == 0; i++)
         if (files[i] != SEG_TXN || c->target.has_txn) rc = rename_from(c, c->target.base, files[i], ".cleaned", ".swap");
-    if (rc == -ENOSPC || rc == -EDQUOT) {
-        int back = remove_files(c, c->target.base, ".swap");
-        if (back == 0) back = fs->sync_dir(fs, c->log->path);
-        return back < 0 ? back : rc;
-    }
-    return rc < 0 ? rc : fs->sync_dir(fs, c->log->path);
+    bool full = rc == -ENOSPC || rc == -EDQUOT;
+    if (full) rc = remove_files(c, c->target.base, ".swap");
+    if (rc == 0) rc = fs->sync_dir(fs, c->log->path);
+    return rc == 0 && full ? E_NO_SPACE : rc;
 }
 
 /* Old files make room and the new ones get their names. */
@@ -515,11 +522,15 @@ static int swap(struct cleaner *c)
     bool there = sources_there(c, &at);
     pthread_mutex_unlock(&p->mu);
     if (!there) return E_GONE;
-    for (int k = c->group; k < c->group_end; k++)
-        if ((rc = seg_hold(c->segs[k])) < 0) return io_failed(c, "cleaning", rc);
-
-    rc = swap_promise(c);
-    if (rc == -ENOSPC || rc == -EDQUOT) return E_NO_SPACE;
+    rc = 0;
+    for (int k = c->group; k < c->group_end && rc == 0; k++)
+        if ((rc = seg_hold(c->segs[k])) < 0) rc = io_failed(c, "cleaning", rc);
+    bool refused = rc < 0; /* as good as never tried */
+    if (rc == 0) refused = (rc = swap_promise(c)) == E_NO_SPACE;
+    if (refused) {
+        for (int k = c->group; k < c->group_end; k++) seg_unhold(c->segs[k]);
+        return rc;
+    }
     if (rc == 0) rc = swap_files(c);
     if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
 
@@ -859,14 +870,6 @@ static int copy_step(struct cleaner *c, int64_t *moved)
 }
 
 /* ---- turns --------------------------------------------------------------------------------------------------------------------------------------- */
-
-static bool log_lost(struct cleaner *c)
-{
-    pthread_mutex_lock(&c->log->mu);
-    bool lost = c->log->gone || c->log->offline;
-    pthread_mutex_unlock(&c->log->mu);
-    return lost || dir_failed(c->log->dir);
-}
 
 static int64_t turn_budget(const struct cleaner *c)
 {

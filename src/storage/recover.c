@@ -78,6 +78,7 @@ static int finish_swaps(struct plog *p, struct slice *names, int n, bool *change
         if (f < 0 || f == SEG_SNAPSHOT || base < from || base >= to) continue;
         rc = remove_name(p, names[i]);
     }
+    if (rc == 0) rc = fs->sync_dir(fs, p->path); /* they must not come back beside what takes their place */
     for (int i = 0; i < n && rc == 0; i++) {
         if (!ends_with(names[i], S(".swap"))) continue;
         char old[SEG_PATH], new_[SEG_PATH];

@@ -26,11 +26,7 @@ void seg_unref(struct segment **sp)
     struct segment *s = *sp;
     *sp = NULL;
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1) return;
-    if (s->held) {
-        fd_unpin(&s->dir->fds, &s->file);
-        fd_unpin(&s->dir->fds, &s->off.file);
-        fd_unpin(&s->dir->fds, &s->time.file);
-    }
+    seg_unhold(s);
     fd_drop(&s->dir->fds, &s->file);
     fd_drop(&s->dir->fds, &s->off.file);
     fd_drop(&s->dir->fds, &s->time.file);
@@ -94,6 +90,15 @@ int seg_hold(struct segment *s)
     }
     while (n > 0) fd_unpin(&s->dir->fds, e[--n]);
     return fd;
+}
+
+void seg_unhold(struct segment *s)
+{
+    if (!s->held) return;
+    fd_unpin(&s->dir->fds, &s->file);
+    fd_unpin(&s->dir->fds, &s->off.file);
+    fd_unpin(&s->dir->fds, &s->time.file);
+    s->held = false;
 }
 
 /* ---- index entries ---------------------------------------------------------------------------------------------------------------- */

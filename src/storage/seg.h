@@ -76,6 +76,7 @@ void seg_unpin(struct segment *s);
 /* Pins the .log and both indexes until the last reference goes: another segment is about to get their names, and whoever still reads this one must
  * not open those. 0 or -errno (then nothing is pinned). Maintenance only. */
 int seg_hold(struct segment *s);
+void seg_unhold(struct segment *s); /* nothing came of it; harmless when not held */
 
 /* Would this batch, ending at offset `last`, at file position `at`, get index entries? They are added to off/time. */
 void seg_note(int64_t base, uint32_t interval, struct sgauge *g, int64_t last, uint32_t at, uint32_t size, int64_t max_ts,
