@@ -484,40 +484,45 @@ static bool group_over(const struct group *g)
     return g->kind != KIND_SHARE && g->modern->members == 0;
 }
 
+/* How many rows stay, and how many are over; with w, these get their tombstones. */
+static int64_t expire_rows(struct group *g, struct gwrite *w, int64_t now, int64_t retention, int64_t *over)
+{
+    int64_t left = 0;
+    *over = 0;
+    for (struct map_node *n = NULL; (n = map_next(&g->topics, n));) {
+        struct topic_rows *t = container_of(n, struct topic_rows, node);
+        bool subscribed = group_subscribes(g, topic_name(t));
+        for (int i = 0; i < t->n; i++) {
+            bool gone = !subscribed && offset_expired(g, &t->rows[i], now, retention);
+            left += !gone;
+            *over += gone;
+            if (gone && w) grecord_offset_gone(w, g, topic_name(t), &t->rows[i]);
+        }
+    }
+    return left;
+}
+
 void offsets_expire(struct offsets_part *p)
 {
     struct groups *gs = p->owner;
-    int64_t now = wall_ms(gs), retention = conf_i64(gs->conf, CONF_OFFSETS_RETENTION_MINUTES) * 60000, n = 0;
+    int64_t now = wall_ms(gs), retention = conf_i64(gs->conf, CONF_OFFSETS_RETENTION_MINUTES) * 60000, total = 0, over;
     struct gwrite *w = gwrite_new(p, NULL);
 
     list_each_safe (it, tmp, &p->groups) {
         struct group *g = container_of(it, struct group, link);
-        size_t left = 0;
         if (g->busy) continue;
-        for (struct map_node *m = NULL; (m = map_next(&g->topics, m));) {
-            struct topic_rows *t = container_of(m, struct topic_rows, node);
-            bool subscribed = group_subscribes(g, topic_name(t));
-            for (int i = 0; i < t->n; i++) {
-                if (subscribed || !offset_expired(g, &t->rows[i], now, retention)) {
-                    left++;
-                    continue;
-                }
-                grecord_offset_gone(w, g, topic_name(t), &t->rows[i]);
-                n++;
-            }
+        int64_t left = expire_rows(g, NULL, now, retention, &over);
+        total += over;
+        if (left == 0 && group_over(g)) {
+            group_delete(g, NULL); /* with its offsets */
+        } else if (over) {
+            (void)expire_rows(g, w, now, retention, &over);
+            w = gwrite_next(w);
         }
-        w = gwrite_next(w);
-        /* Tombstones of its last offsets and of the group follow each other in the log. */
-        if (left || !group_over(g)) continue;
-        if (gwrite_count(w)) {
-            gwrite_send(w);
-            w = gwrite_new(p, NULL);
-        }
-        group_delete(g, NULL);
     }
     if (gwrite_count(w)) gwrite_send(w);
     else gwrite_drop(w);
-    if (n) log_info("group", "offsets expired", KV_I64("partition", p->index), KV_I64("offsets", n));
+    if (total) log_info("group", "offsets expired", KV_I64("partition", p->index), KV_I64("offsets", total));
 }
 
 void offsets_topic_gone(struct offsets_part *p, struct slice topic)
