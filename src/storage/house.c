@@ -118,6 +118,8 @@ static int seal_one(struct plog *p, struct segment *s, struct segment *next)
         p->has_snapshots = true;
     }
     s->saved = true;
+    bytes_free(&s->off.tail);
+    bytes_free(&s->time.tail);
     pthread_mutex_unlock(&p->mu);
     return 0;
 }

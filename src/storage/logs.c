@@ -101,25 +101,34 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
     clean_init(l, conf);
 
     struct identity_dir *ids = mem_zalloc((size_t)n * sizeof(*ids));
-    int opened = 0;
+    int *of = mem_zalloc((size_t)n * sizeof(*of)); /* ids[i] is of dirs[of[i]] */
+    int opened = 0, good = 0;
     while (opened < n && rc == 0) {
-        rc = open_dir(l, opened, paths[opened], &ids[opened], why_);
+        rc = open_dir(l, opened, paths[opened], &ids[good], why_);
+        if (rc == E_IO && (good > 0 || opened + 1 < n)) { /* a broken disk among others: the rest goes on */
+            dir_fail(&l->dirs[opened], "open", l->dirs[opened].path, rc);
+            ids[good] = (struct identity_dir){ 0 };
+            rc = 0;
+        } else if (rc == 0) of[good++] = opened;
         opened++;
     }
     l->dirs_n = opened;
+    n = good;
+    if (rc == 0 && good == 0) rc = E_IO; /* why is said */
     if (rc == 0)
         rc = identity_resolve(ids, n, conf_str(conf, CONF_ODRADEK_CLUSTER_ID),
                               conf_is_set(conf, CONF_NODE_ID) ? conf_node_id(conf) : -1, w->rnd, why_);
     for (int i = 0; i < n && rc == 0; i++) {
         if (ids[i].changed) rc = identity_write(l->fs, ids[i].path, &ids[i].id, now_ms(l));
         if (rc < 0) rc = why(why_, rc, "%s: meta.properties: %s", ids[i].path, err_text(rc));
-        l->dirs[i].id = ids[i].id.directory_id;
+        l->dirs[of[i]].id = ids[i].id.directory_id;
     }
     if (rc == 0) {
         snprintf(l->cluster_id, sizeof(l->cluster_id), "%s", ids[0].id.cluster_id);
         l->node_id = ids[0].id.node_id;
     }
     mem_free(ids);
+    mem_free(of);
     if (rc < 0) logs_free(out);
     return rc;
 }
@@ -201,6 +210,13 @@ static int found_cmp(const void *a, const void *b)
     return c ? c : (x->dir > y->dir) - (x->dir < y->dir);
 }
 
+static bool all_failed_but(const struct logs *l, const struct log_dir *d)
+{
+    for (int i = 0; i < l->dirs_n; i++)
+        if (&l->dirs[i] != d && !dir_failed(&l->dirs[i])) return false;
+    return true;
+}
+
 int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *w)
 {
     int cap = 0;
@@ -209,7 +225,13 @@ int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n,
     for (int i = 0; i < l->dirs_n; i++) {
         struct log_dir *d = &l->dirs[i];
         struct slice *names;
-        int names_n, rc = l->fs->list(l->fs, d->path, a, &names, &names_n);
+        int names_n, rc;
+        if (dir_failed(d)) continue;
+        rc = l->fs->list(l->fs, d->path, a, &names, &names_n);
+        if (rc < 0 && !all_failed_but(l, d)) {
+            dir_fail(d, "list", d->path, rc);
+            continue;
+        }
         if (rc < 0) {
             mem_free(v);
             return why(w, err_of_errno(rc), "%s: %s", d->path, err_text(rc));
@@ -260,9 +282,11 @@ int logs_begin(struct logs *l, struct why *w)
     assert(!l->begun);
     for (int i = 0; i < l->dirs_n; i++) {
         struct log_dir *d = &l->dirs[i];
+        if (dir_failed(d)) continue;
         atomic_store(&d->marker_there, true); /* a removal of a former run may not be durable */
         int rc = remove_marker(d);
-        if (rc < 0) return why(w, rc, "%s: clean marker: %s", d->path, err_text(rc));
+        if (rc < 0 && !all_failed_but(l, d)) dir_fail(d, "clean marker", d->path, rc);
+        else if (rc < 0) return why(w, rc, "%s: clean marker: %s", d->path, err_text(rc));
     }
     l->begun = true;
     for (int i = 0; i < l->dirs_n; i++) {
@@ -280,7 +304,7 @@ int logs_begin(struct logs *l, struct why *w)
         struct slice *names;
         int n;
         arena_init(&a);
-        if (l->fs->list(l->fs, d->path, &a, &names, &n) < 0) n = 0;
+        if (dir_failed(d) || l->fs->list(l->fs, d->path, &a, &names, &n) < 0) n = 0;
         for (int k = 0; k < n; k++) {
             struct partname pn;
             char path[SEG_PATH];
@@ -449,17 +473,23 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, bool syn
     if (dir < 0) dir = emptiest_dir(l);
     if (dir < 0 || dir >= l->dirs_n || dir_failed(&l->dirs[dir])) return why(w, E_OFFLINE, "%s: log directory is offline", name);
 
+    pthread_mutex_lock(&l->mu);
+    bool open = map_find(&l->by_name, hash_slice(slice_of(name)), plog_name_eq, name) != NULL;
+    pthread_mutex_unlock(&l->mu);
+    if (open) return why(w, E_EXISTS, "%s: open already", name); /* before its files are touched */
+
     struct plog *p = plog_new(&l->dirs[dir], spec);
     struct fs_stat st;
+    bool found = false;
     int rc = l->fs->stat(l->fs, p->path, &st);
     if (rc == -ENOENT && spec->must_exist) rc = why(w, E_NOT_FOUND, "%s: not there", p->path);
     else if (rc == -ENOENT) rc = create(p, sync_parent, w);
     else if (rc == 0 && !st.is_dir) rc = why(w, E_EXISTS, "%s: not a directory", p->path);
-    else if (rc == 0) rc = open_existing(p, w);
+    else if (rc == 0) rc = (found = true, open_existing(p, w));
     else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
-    bool again = rc == 0 && (rc = enter(p)) == E_EXISTS;
+    if (rc < 0 && found && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
+    if (rc == 0) rc = enter(p);
     if (rc == 0) take_entry(p->dir, spec->topic, spec->partition);
-    else if (!again && rc != E_NOT_FOUND && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     if (rc < 0) plog_unref(&p);
     *out = p;
     return rc;

@@ -220,13 +220,16 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
         plog_offsets(p, &r->at);
         if (rc < 0) return r->at.gone ? E_GONE : rc;
     }
+    if (r->max_bytes == 0) {
+        plog_offsets(p, &r->at);
+        if (r->at.gone) return E_GONE;
+        if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
+        return r->offset < r->at.start || r->offset > r->at.end ? E_OFFSET_OUT_OF_RANGE : 0;
+    }
     int rc;
 again:
     rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
-    if (rc <= 0 || r->max_bytes == 0) {
-        if (rc == 1) seg_unref(&pl.seg);
-        return MIN(rc, 0);
-    }
+    if (rc <= 0) return rc;
     int fd = seg_pin(pl.seg, false);
     if (fd < 0) {
         seg_unref(&pl.seg);

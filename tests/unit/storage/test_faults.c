@@ -197,6 +197,48 @@ static void one_failed_directory_leaves_the_others_serving(void **state)
     rig_free(&r);
 }
 
+static void a_directory_broken_at_the_start_leaves_the_others_serving(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct told told = { 0 };
+    char dirs[600];
+    snprintf(dirs, sizeof(dirs), "%s/1,%s/2", env->dir, env->dir);
+    rig_init(&r, env->world, dirs, NULL);
+    rig_begin(&r);
+    struct plog *p[2];
+    for (int i = 0; i < 2; i++) {
+        p[i] = rig_plog(&r, "t", i, "");
+        rig_put(&r, p[i], RIG_BATCH(), "x");
+    }
+    int second = plog_dir(p[0]) == 1 ? 0 : 1;
+    for (int i = 0; i < 2; i++) plog_unref(&p[i]);
+    assert_ok(rig_close(&r));
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .path = "/1" });
+    rig_open(&r);
+    logs_on_offline(r.logs, on_offline, &told);
+    struct log_found *found;
+    int n;
+    assert_ok(logs_scan(r.logs, &env->arena, &found, &n, NULL));
+    assert_int_equal(n, 1);
+    assert_int_equal(found[0].dir, 1);
+    rig_begin(&r);
+    struct plog *q = rig_plog(&r, "t", second, "");
+    assert_string_equal(rig_all(&r, &env->arena, q, READ_WATERMARK), "x@0");
+    rig_put(&r, q, RIG_BATCH(), "y");
+    rig_durable(q);
+    settle(&r);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.dir, 0);
+    plog_unref(&q);
+    assert_err(rig_close(&r), E_OFFLINE);
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .ops = SIM_LOCK });
+    struct why why = { "" };
+    assert_err(logs_open(r.w, r.conf, &r.logs, &why), E_IO); /* none left */
+    assert_true(why.text[0] != 0);
+    rig_free(&r);
+}
+
 static void waiters_hear_that_their_directory_failed(void **state)
 {
     struct test_env *env = *state;
@@ -319,6 +361,7 @@ int main(void)
         IN_SIM_WORLD(a_duplicate_of_a_batch_that_failed_in_the_same_run_fails_with_it),
         IN_SIM_WORLD(a_cut_that_fails_takes_the_directory_offline),
         IN_SIM_WORLD(one_failed_directory_leaves_the_others_serving),
+        IN_SIM_WORLD(a_directory_broken_at_the_start_leaves_the_others_serving),
         IN_SIM_WORLD(waiters_hear_that_their_directory_failed),
         cmocka_unit_test(any_file_call_may_fail),
     };
