@@ -1,7 +1,7 @@
 /* Open addressing with linear probing, in up to 256 parts that grow one by one: so growing never holds two copies of the whole. */
 #include "clean_map.h"
 
-enum { SHARDS = 256, ONE_SHARD = 64 * 1024 /* slots that are one part */, FIRST = 16, MEMORY_MIN = 1024 };
+enum { SHARDS = 256, SHARD_MIN = 16 * 1024 /* slots: chance fills parts evenly enough */, FIRST = 16, MEMORY_MIN = 1024 };
 
 /* ---- SipHash-2-4-128 ------------------------------------------------------------------------------------------------------------- */
 
@@ -61,7 +61,7 @@ void clean_map_init(struct clean_map *m, int64_t memory, double load, struct rnd
 {
     int64_t slots = MIN(MAX(memory, MEMORY_MIN), INT32_MAX) / CLEAN_ENTRY;
     *m = (struct clean_map){ .latest = -1 };
-    m->shards_n = slots > ONE_SHARD ? SHARDS : 1;
+    m->shards_n = (uint32_t)MIN(MAX(slots / SHARD_MIN, 1), SHARDS);
     m->shard_cap = (uint32_t)(slots / m->shards_n);
     m->limit = MIN(MAX((int64_t)((double)slots * MIN(MAX(load, 0.0), 1.0)), 1), slots - 1);
     m->shards = mem_zalloc(m->shards_n * sizeof(*m->shards));
