@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool sim_verbose;
@@ -37,6 +38,35 @@ void sim_running(const char *program, const char *what, uint64_t n)
     else (void)signal(SIGSEGV, on_abort);
 }
 
+/* With ODR_DUMP=DIR the simulated disk is left there for looking at. */
+static struct world *dump_world;
+
+static void dump(struct fs *fs, const char *path, const char *to)
+{
+    struct arena a;
+    struct slice *names;
+    struct bytes b = { 0 };
+    struct fs_stat st;
+    int n = 0;
+    arena_init(&a);
+    (void)mkdir(to, 0777);
+    if (fs->list(fs, path, &a, &names, &n)) n = 0;
+    for (int i = 0; i < n; i++) {
+        const char *from = arena_printf(&a, "%s/" S_FMT, path, S_ARG(names[i])).p,
+                   *out = arena_printf(&a, "%s/" S_FMT, to, S_ARG(names[i])).p;
+        if (fs->stat(fs, from, &st) == 0 && st.is_dir) {
+            dump(fs, from, out);
+        } else if (b.n = 0, fs_read_file(fs, from, 1 << 30, &b) == 0) {
+            FILE *f = fopen(out, "wb");
+            if (!f) continue;
+            (void)fwrite(b.p, 1, b.n, f);
+            (void)fclose(f);
+        }
+    }
+    bytes_free(&b);
+    arena_free(&a);
+}
+
 void sim_failed(const char *file, int line, const char *what, const char *fmt, ...)
 {
     va_list ap;
@@ -46,6 +76,8 @@ void sim_failed(const char *file, int line, const char *what, const char *fmt, .
     (void)vfprintf(stderr, fmt, ap);
     (void)fputc('\n', stderr);
     va_end(ap);
+    const char *to = getenv("ODR_DUMP"); // NOLINT(concurrency-mt-unsafe)
+    if (to && dump_world) dump(dump_world->fs, "/", to);
     abort();
 }
 
@@ -58,6 +90,7 @@ void node_init(struct node *n, uint64_t seed, const char *properties)
     *n = (struct node){ .world = world_sim_new(seed) };
     list_init(&n->peers);
     list_init(&n->gone);
+    dump_world = n->world;
     bytes_printf(&text, "log.dirs=/data\nlisteners=PLAINTEXT://127.0.0.1:9092\n%s", properties);
     int rc = conf_parse((struct slice){ (char *)text.p, text.n }, &n->conf, &report);
     if (rc) {
@@ -79,6 +112,7 @@ void node_free(struct node *n)
     assert(!n->broker && list_empty(&n->peers));
     bury(n);
     conf_unref(&n->conf);
+    dump_world = NULL;
     world_free(&n->world);
 }
 
@@ -212,6 +246,16 @@ void node_kill(struct node *n)
 
 /* ---- peers ---------------------------------------------------------------------------------------------------------------------------------- */
 
+static void show(const char *what, const struct peer *p, const struct call *c, const struct wire_msg *m, const void *body)
+{
+    struct bytes text = { 0 };
+    if (!sim_verbose) return;
+    wire_print(m, c->version, body, &text);
+    (void)fprintf(stderr, "%lld us peer %lld %s %d: %s v%d %.*s\n", (long long)node_now_us(p->node), (long long)p->serial, what,
+                  c->correlation, m->name, c->version, (int)MIN(text.n, (size_t)700), (char *)text.p);
+    bytes_free(&text);
+}
+
 static void call_answer(struct call *c, struct slice all)
 {
     struct response_header h;
@@ -223,6 +267,7 @@ static void call_answer(struct call *c, struct slice all)
     if (!rc)
         rc = wire_decode(wire_response(c->key), c->version, (struct slice){ all.p + used, all.n - used }, &c->arena, out, NULL);
     CHECK(rc == 0, "the answer to API %d version %d does not parse: %s", c->key, c->version, err_text(rc));
+    show("hears", c->peer, c, wire_response(c->key), out);
     c->answered(c, out);
 }
 
@@ -244,7 +289,7 @@ static void on_send(void *conn, struct reply *r)
     struct bytes all = { 0 };
     size_t at = 0;
     bool failed = false;
-    CHECK(p->client && !p->closed, "an answer on a connection that is gone");
+    CHECK(p->client && (!p->closed || p->broken), "an answer on a connection that is gone");
     for (int i = 0; i < r->ranges_n; i++) {
         CHECK(r->ranges[i].at >= at && r->ranges[i].at <= r->bytes.n, "ranges are not in order");
         bytes_put(&all, r->bytes.p + at, r->ranges[i].at - at);
@@ -255,8 +300,8 @@ static void on_send(void *conn, struct reply *r)
         range_release(&r->ranges[i].range);
     }
     bytes_put(&all, r->bytes.p + at, r->bytes.n - at);
-    if (failed) { /* as net does: the connection cannot go on */
-        p->closed = true;
+    if (failed || p->broken) { /* as net does: the connection cannot go on */
+        p->closed = p->broken = true;
         p->reason = "records could not be read";
     } else {
         CHECK(all.n >= 8 && be32(all.p) == all.n - 4, "an answer of %zu bytes says %u", all.n, be32(all.p));
@@ -378,6 +423,7 @@ void peer_send(struct peer *p, struct call *c, const void *in)
     int rc = wire_encode(&msg_request_header, (int16_t)wire_request_header_version(c->key, c->version), &h, &out);
     if (!rc) rc = wire_encode(wire_request(c->key), c->version, in, &out);
     CHECK(rc == 0, "request of API %d version %d: %s", c->key, c->version, err_text(rc));
+    show("asks", p, c, wire_request(c->key), in);
     c->frame = out.b;
     list_push(&p->line, &c->link);
     p->line_n++;

@@ -55,7 +55,8 @@ struct peer {
     struct list line;      /* calls that have no answer yet, in order */
     int line_n;
     int32_t correlation;
-    bool closed; /* by the broker, or because what was to be sent could not be read */
+    bool closed; /* by the broker */
+    bool broken; /* or because what was to be sent could not be read */
     bool paused;
     const char *reason;
     struct post open, hang_up;

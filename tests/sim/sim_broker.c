@@ -8,80 +8,24 @@
  *   sim_broker [SEEDS [FIRST]]   runs so many seeds; the one that fails is printed
  *   sim_broker twice [SEEDS]     runs each seed twice: both must leave the same trace
  *   ODR_SEED=n sim_broker        that seed alone, with log lines */
-#include "truth.h"
+#include "run.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum {
-    PEERS = 8,
-    LIVES = 4,
-    STEPS = 220,
-    LIVE_TOPICS = 5,
-    PRODUCERS = 3,
-    LANES = 4,
-    IN_FLIGHT = 5,
-    LINE_MAX = 12,
-    FETCH_MAX = 3,
-};
-
-struct lane {                  /* what an idempotent producer sends to one partition */
-    struct part *part;         /* NULL: free */
-    int32_t seq;               /* of the next batch */
-    struct sent *q[IN_FLIGHT]; /* not answered, in order */
-    int n;
-    bool lenient;   /* after a restart: the broker may have forgotten what came before */
-    bool disturbed; /* a batch was refused: those behind it are out of order */
-};
-struct producer {
-    int64_t pid;
-    int16_t epoch;
-    int16_t acks;
-    bool asking, ready, dead; /* dead: gave up; takes another id when nothing is in flight */
-    int flying;
-    struct peer *peer;
-    struct lane lanes[LANES];
-};
-struct consumer { /* a peer's fetch session */
-    int32_t id, epoch;
-    int n;
-    struct part *part[FETCH_MAX];
-    int64_t at[FETCH_MAX];
-    bool busy;
-};
-struct client_state {
-    struct peer *peer; /* NULL: not connected */
-    struct consumer consumer;
-    int64_t last_at[PARTS_MAX * 4]; /* by part slot: for order within one connection */
-};
-
-struct run {
-    struct node node;
-    struct truth truth;
-    uint64_t rng;
-    struct client_state clients[PEERS];
-    struct producer producers[PRODUCERS];
-    int life, names;
-    bool faulty;    /* a fault was or may have been injected in this life: requests may fail, with any error */
-    bool quiescing; /* no new requests: what is on its way must be answered */
-    int calls;      /* on their way */
-    int64_t answers, records;
-    struct list asked; /* ask()'s, freed at once at the end of a check */
-};
-
-static uint64_t rnd(struct run *s, uint64_t n)
+uint64_t rnd(struct run *s, uint64_t n)
 {
     s->rng ^= s->rng << 13;
     s->rng ^= s->rng >> 7;
     s->rng ^= s->rng << 17;
     return (s->rng >> 11) % n;
 }
-static bool one_in(struct run *s, uint64_t n) { return rnd(s, n) == 0; }
-static int between(struct run *s, int lo, int hi) { return lo + (int)rnd(s, (uint64_t)(hi - lo + 1)); }
+bool one_in(struct run *s, uint64_t n) { return rnd(s, n) == 0; }
+int between(struct run *s, int lo, int hi) { return lo + (int)rnd(s, (uint64_t)(hi - lo + 1)); }
 static int64_t wall_ms(struct run *s) { return s->node.world->clock->wall_ms(s->node.world->clock); }
 
-static int16_t version_of(struct run *s, int16_t key)
+int16_t version_of(struct run *s, int16_t key)
 {
     static const struct {
         int16_t key, lo, hi;
@@ -97,6 +41,14 @@ static int16_t version_of(struct run *s, int16_t key)
         { API_DESCRIBE_CONFIGS, 1, 4 },
         { API_CREATE_PARTITIONS, 0, 3 },
         { API_INCREMENTAL_ALTER_CONFIGS, 0, 1 },
+        { API_FIND_COORDINATOR, 0, 6 },
+        { API_OFFSET_COMMIT, 2, 10 },
+        { API_OFFSET_FETCH, 1, 10 },
+        { API_JOIN_GROUP, 0, 9 },
+        { API_SYNC_GROUP, 0, 5 },
+        { API_HEARTBEAT, 0, 4 },
+        { API_LEAVE_GROUP, 0, 5 },
+        { API_DELETE_GROUPS, 0, 2 },
     };
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         if (served[i].key == key) return (int16_t)between(s, served[i].lo, served[i].hi);
@@ -105,7 +57,7 @@ static int16_t version_of(struct run *s, int16_t key)
 }
 
 /* May a request fail with this error, for what goes on around it? */
-static bool excused(struct run *s, const struct topic *t, int err)
+bool excused(struct run *s, const struct topic *t, int err)
 {
     if (s->faulty || s->node.stopping) return true;
     if (!t || t->state == TOPIC_LIVE) return false;
@@ -114,35 +66,13 @@ static bool excused(struct run *s, const struct topic *t, int err)
 
 /* ---- calls: what all have in common ---------------------------------------------------------------------------------------------------------- */
 
-struct row { /* a partition in a request, and what was known when it was sent */
-    struct part *part;
-    int64_t offset;
-    int64_t shown, end_acked, start_min;
-    struct sent *batch;
-};
-struct op {
-    struct call call;
-    struct run *sim;
-    struct topic *topic;
-    int knob;
-    const char *value;
-    int count;
-    int16_t acks;
-    struct producer *producer;
-    struct lane *lane;
-    struct client_state *client;
-    bool session;
-    struct row rows[FETCH_MAX];
-    int rows_n;
-};
-
-static void op_free(struct op *o)
+void op_free(struct op *o)
 {
     o->sim->calls--;
     call_free(&o->call);
     mem_free(o);
 }
-static void op_lost(struct call *c)
+void op_lost(struct call *c)
 {
     struct op *o = container_of(c, struct op, call);
     if (o->topic) o->topic->haunted = true;
@@ -150,7 +80,7 @@ static void op_lost(struct call *c)
     op_free(o);
 }
 
-static struct op *op_new(struct run *s, int16_t key)
+struct op *op_new(struct run *s, int16_t key)
 {
     struct op *o = new (struct op);
     call_init(&o->call, key, version_of(s, key));
@@ -160,7 +90,7 @@ static struct op *op_new(struct run *s, int16_t key)
     return o;
 }
 
-static struct row *op_row(struct op *o, struct part *p)
+struct row *op_row(struct op *o, struct part *p)
 {
     struct row *r = &o->rows[o->rows_n++];
     *r = (struct row){ .part = p, .shown = p->shown, .end_acked = p->end_acked, .start_min = p->start_min };
@@ -178,7 +108,7 @@ static struct row *row_of(struct op *o, struct slice name, struct uuid id, int i
     return NULL;
 }
 
-static struct client_state *any_client(struct run *s)
+struct client_state *any_client(struct run *s)
 {
     struct client_state *c = &s->clients[rnd(s, PEERS)];
     if (c->peer && !peer_is_up(c->peer)) c->peer = NULL;
@@ -199,7 +129,7 @@ static struct topic *any_topic(struct run *s)
     return n ? live[rnd(s, (uint64_t)n)] : NULL;
 }
 
-static struct part *any_part(struct run *s)
+struct part *any_part(struct run *s)
 {
     struct topic *t = any_topic(s);
     return t ? &t->parts[rnd(s, (uint64_t)t->parts_n)] : NULL;
@@ -247,8 +177,8 @@ static void idempotent_answered(struct op *o, int err, int64_t base)
     pr->flying--;
     b->flying = false;
     if (!err) {
-        CHECK(l->q[0] == b || s->faulty, "batch %d of sequence %d was accepted before batch %d of sequence %d", b->id, b->seq,
-              l->q[0]->id, l->q[0]->seq);
+        CHECK(l->q[0] == b || pr->dead || s->faulty, "batch %d of sequence %d was accepted before batch %d of sequence %d", b->id,
+              b->seq, l->q[0]->id, l->q[0]->seq);
         truth_placed(&s->truth, b, base, o->acks == -1);
         lane_take(l, b);
         l->lenient = false;
@@ -482,8 +412,8 @@ static void fetched(struct op *o, struct row *r, const struct fetch_response_par
     CHECK(d->last_stable_offset == d->high_watermark, "%s-%d: stable offset %lld, high watermark %lld", p->topic->name, p->index,
           (long long)d->last_stable_offset, (long long)d->high_watermark);
     if (o->call.version >= 5) truth_started_at(p, d->log_start_offset, r->start_min);
-    int64_t next = truth_shown(&s->truth, p, r->offset, d->high_watermark, d->records.bytes);
-    if (o->rows_n == 1 && !o->session && r->offset < r->shown)
+    int64_t next = truth_shown(&s->truth, p, r->offset, d->high_watermark, d->records.bytes, NULL);
+    if (o->rows_n == 1 && !o->session && r->offset < r->shown && !p->topic->compact)
         CHECK(next > r->offset, "%s-%d: nothing at %lld, below the high watermark %lld", p->topic->name, p->index,
               (long long)r->offset, (long long)r->shown);
     p->shown = MAX(p->shown, d->high_watermark);
@@ -694,6 +624,8 @@ static void deleted_answered(struct call *call, void *answer)
     if (d->error_code == KAFKA_OFFSET_OUT_OF_RANGE) {
         CHECK(r->offset > r->shown || o->sim->faulty, "%s-%d: DeleteRecords up to %lld is out of range; shown was %lld",
               r->part->topic->name, r->part->index, (long long)r->offset, (long long)r->shown);
+    } else if (d->error_code == KAFKA_POLICY_VIOLATION) {
+        CHECK(r->part->topic->compact, "%s-%d: DeleteRecords: policy violation", r->part->topic->name, r->part->index);
     } else if (d->error_code) {
         CHECK(excused(o->sim, r->part->topic, d->error_code), "%s-%d: DeleteRecords: error %d", r->part->topic->name,
               r->part->index, d->error_code);
@@ -809,7 +741,11 @@ static void create_topic(struct run *s, struct client_state *c)
     (void)snprintf(name, sizeof name, "t%d", one_in(s, 2) ? ++s->names + 10 : between(s, 1, 3));
     if (!name_is_free(s, name)) return;
     struct op *o = op_new(s, API_CREATE_TOPICS);
+    bool first = true;
+    for (int i = 0; i < s->truth.topics_n; i++) first &= strcmp(s->truth.topics[i]->name, name) != 0;
     struct topic *t = o->topic = truth_topic(&s->truth, name, between(s, 1, 3));
+    t->first_of_its_name = first;
+    t->compact = one_in(s, 5);
     t->admin = true;
     o->call.answered = created_answered;
     o->call.lost = created_lost;
@@ -819,7 +755,12 @@ static void create_topic(struct run *s, struct client_state *c)
     d.name = slice_of(t->name);
     d.num_partitions = t->parts_n;
     d.replication_factor = 1;
-    d.configs = wire_array(&o->call.arena, create_topics_request_creatable_topic_config, TOPIC_KNOBS);
+    d.configs = wire_array(&o->call.arena, create_topics_request_creatable_topic_config, TOPIC_KNOBS + 1);
+    if (t->compact) {
+        d.configs->name = S("cleanup.policy");
+        d.configs->value = S("compact");
+        d.configs_n++;
+    }
     for (int k = 0; k < TOPIC_KNOBS; k++) {
         if (!one_in(s, k < 4 ? 5 : 2)) continue;
         t->settings[k].value = any_value(s, k);
@@ -1021,6 +962,10 @@ static void act(struct run *s)
 {
     uint64_t what = rnd(s, 1000);
     if (live_topics(s) == 0) what = 900;
+    if (what >= 460 && one_in(s, 4)) {
+        members_act(s);
+        return;
+    }
     if (what < 230) {
         produce_idempotent(s);
         return;
@@ -1044,16 +989,11 @@ static void act(struct run *s)
 
 /* ---- reading everything after a start --------------------------------------------------------------------------------------------------------------- */
 
-struct asking {
-    struct call call;
-    void *out;
-    bool lost;
-};
 static void asking_answered(struct call *c, void *out) { container_of(c, struct asking, call)->out = out; }
 static void asking_lost(struct call *c) { container_of(c, struct asking, call)->lost = true; }
 
 /* Sends and waits; the answer lives until asking_free. */
-static void *ask(struct run *s, struct peer *p, struct asking *a, int16_t key, int16_t version, const void *in)
+void *ask(struct run *s, struct peer *p, struct asking *a, int16_t key, int16_t version, const void *in)
 {
     *a = (struct asking){ 0 };
     call_init(&a->call, key, version);
@@ -1082,7 +1022,8 @@ static void read_part(struct run *s, struct peer *peer, struct part *p)
     struct list_offsets_response *lr = ask(s, peer, &a, API_LIST_OFFSETS, 5, &li);
     CHECK(lr->topics[0].partitions[0].error_code == 0, "%s-%d: ListOffsets: error %d", p->topic->name, p->index,
           lr->topics[0].partitions[0].error_code);
-    int64_t at = lr->topics[0].partitions[0].offset, watermark = at + 1;
+    int64_t at = lr->topics[0].partitions[0].offset, watermark = at + 1, last[KEYS];
+    memset(last, -1, sizeof last);
     truth_started_at(p, at, p->start_min);
     if (!p->topic->loose && p->start_max == INT64_MAX) p->start_max = at; /* what "up to the high watermark" came to */
     call_free(&a.call);
@@ -1110,7 +1051,7 @@ static void read_part(struct run *s, struct peer *peer, struct part *p)
         CHECK(watermark >= p->shown && watermark >= p->end_acked,
               "%s-%d: the high watermark is %lld; shown was %lld, acknowledged %lld", p->topic->name, p->index,
               (long long)watermark, (long long)p->shown, (long long)p->end_acked);
-        int64_t next = truth_shown(&s->truth, p, at, watermark, r->records.bytes);
+        int64_t next = truth_shown(&s->truth, p, at, watermark, r->records.bytes, last);
         CHECK(next > at || at >= watermark, "%s-%d: nothing at %lld, below the high watermark %lld", p->topic->name, p->index,
               (long long)at, (long long)watermark);
         at = next;
@@ -1118,6 +1059,7 @@ static void read_part(struct run *s, struct peer *peer, struct part *p)
         p->end_acked = MAX(p->end_acked, watermark);
         call_free(&a.call);
     }
+    if (p->topic->compact) truth_compacted(&s->truth, p, last);
     p->doubtful = false;
 }
 
@@ -1208,6 +1150,7 @@ static void read_all(struct run *s)
         read_configs(s, peer, t);
         for (int k = 0; k < t->parts_n; k++) read_part(s, peer, &t->parts[k]);
     }
+    members_read(s, peer);
     peer_hang_up(peer);
 }
 
@@ -1223,6 +1166,7 @@ static void dead(struct run *s, enum crash how)
     CHECK(s->calls == 0, "%d calls are neither answered nor lost", s->calls);
     truth_restarted(&s->truth, how);
     memset(s->clients, 0, sizeof s->clients);
+    members_restarted(s);
     for (int i = 0; i < PRODUCERS; i++) {
         struct producer *pr = &s->producers[i];
         pr->peer = NULL;
@@ -1341,13 +1285,15 @@ static uint64_t one_seed(uint64_t seed, int64_t *answers, int64_t *records)
     struct run *s = new (struct run);
     s->rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
     for (int i = 0; i < 8; i++) (void)rnd(s, 2);
-    char more[512];
-    (void)snprintf(
-        more, sizeof more,
-        "odradek.dirty.max=1048576\nodradek.disk.reserve=%d\nlog.retention.check.interval.ms=%d\noffsets.topic.num.partitions=2\n"
-        "num.partitions=2\nlog.flush.offset.checkpoint.interval.ms=%d\nauto.create.topics.enable=false\n",
-        one_in(s, 2) ? 0 : 4000, between(s, 1000, 20000), between(s, 1000, 60000));
+    char more[1024];
+    (void)snprintf(more, sizeof more,
+                   "odradek.dirty.max=1048576\nodradek.disk.reserve=%d\nlog.retention.check.interval.ms=%d\nnum.partitions=2\n"
+                   "log.flush.offset.checkpoint.interval.ms=%d\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
+                   "offsets.topic.segment.bytes=%d\nlog.cleaner.backoff.ms=%d\ngroup.initial.rebalance.delay.ms=%d\n",
+                   one_in(s, 2) ? 0 : 4000, between(s, 1000, 20000), between(s, 1000, 60000), one_in(s, 2) ? 2000 : 100 << 20,
+                   one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
     node_init(&s->node, seed, more);
+    members_init(s);
     for (int i = 0; i < PRODUCERS; i++) s->producers[i].acks = i == 0 ? 1 : -1;
     for (s->life = 0; s->life < LIVES; s->life++) live(s);
     struct why why = { "" };

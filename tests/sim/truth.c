@@ -104,7 +104,7 @@ void sent_bytes(const struct sent *b, struct bytes *out)
     batch_begin(&bb, &o, out);
     for (int i = 0; i < b->records; i++) {
         char key[16];
-        (void)snprintf(key, sizeof key, "k%d", b->id % 7);
+        (void)snprintf(key, sizeof key, "k%d", b->id % KEYS);
         value_of(b, i, &value);
         batch_append(&bb, b->ts + i, slice_of(key), (struct slice){ (char *)value.p, value.n }, NULL, 0);
     }
@@ -148,7 +148,8 @@ void truth_placed(struct truth *t, struct sent *b, int64_t at, bool sure)
 
 /* ---- what a fetch shows -------------------------------------------------------------------------------------------------------------------------- */
 
-static void check_record(struct truth *t, struct part *p, const struct record *r, const struct batch_head *h, struct bytes *want)
+static struct sent *check_record(struct truth *t, struct part *p, const struct record *r, const struct batch_head *h,
+                                 struct bytes *want)
 {
     int id = r->value.p && r->value.n && r->value.n < INT32_MAX ? atoi(r->value.p) : 0;
     const char *dot = r->value.p ? memchr(r->value.p, '.', r->value.n) : NULL;
@@ -167,9 +168,11 @@ static void check_record(struct truth *t, struct part *p, const struct record *r
     CHECK(h->producer_id == b->pid && h->base_sequence == b->seq, PART_FMT ": producer of %d.%d", PART_ARG(p), id, i);
     if (i == 0 || b->at != r->offset - i) truth_placed(t, b, r->offset - i, true);
     b->sure = true;
+    return b;
 }
 
-int64_t truth_shown(struct truth *t, struct part *p, int64_t offset, int64_t watermark, struct slice records)
+int64_t truth_shown(struct truth *t, struct part *p, int64_t offset, int64_t watermark, struct slice records,
+                    int64_t *last_of_key)
 {
     struct bytes scratch = { 0 }, want = { 0 };
     int64_t next = -1;
@@ -184,18 +187,22 @@ int64_t truth_shown(struct truth *t, struct part *p, int64_t offset, int64_t wat
         rc = record_iter_init(&it, records.p + at, (size_t)size, &scratch, 0);
         CHECK(rc == 0, PART_FMT ": %s", PART_ARG(p), err_text(rc));
         if (next < 0) {
-            CHECK(it.head.base_offset <= offset && batch_last_offset(&it.head) >= offset,
+            CHECK((it.head.base_offset <= offset || p->topic->compact) && batch_last_offset(&it.head) >= offset,
                   PART_FMT ": a fetch from %lld begins with %lld to %lld", PART_ARG(p), (long long)offset,
                   (long long)it.head.base_offset, (long long)batch_last_offset(&it.head));
             next = it.head.base_offset;
         }
+        if (p->topic->compact) next = MAX(next, it.head.base_offset);
         CHECK(it.head.base_offset == next, PART_FMT ": after %lld comes %lld", PART_ARG(p), (long long)next - 1,
               (long long)it.head.base_offset);
         while (record_next(&it, &r) == 1) {
+            if (p->topic->compact) next = MAX(next, r.offset);
             CHECK(r.offset == next, PART_FMT ": record at %lld, not %lld", PART_ARG(p), (long long)r.offset, (long long)next);
-            check_record(t, p, &r, &it.head, &want);
+            int key = check_record(t, p, &r, &it.head, &want)->id % KEYS;
+            if (last_of_key) last_of_key[key] = MAX(last_of_key[key], r.offset);
             next++;
         }
+        if (p->topic->compact) next = batch_last_offset(&it.head) + 1;
         CHECK(next == batch_last_offset(&it.head) + 1, PART_FMT ": the batch before %lld is short", PART_ARG(p), (long long)next);
         record_iter_end(&it);
         at += (size_t)size;
@@ -214,6 +221,16 @@ void truth_started_at(struct part *p, int64_t start, int64_t start_min)
     CHECK(start <= p->start_max, PART_FMT ": starts at %lld, and nobody deleted beyond %lld", PART_ARG(p), (long long)start,
           (long long)p->start_max);
     p->start_seen = MAX(p->start_seen, start);
+}
+
+void truth_compacted(struct truth *t, struct part *p, const int64_t last[KEYS])
+{
+    for (int64_t o = p->cap - 1; o >= 0; o--) {
+        const struct cell *c = &p->cells[o];
+        if (!c->id || !t->sent[c->id - 1]->sure) continue;
+        CHECK(last[c->id % KEYS] >= o || o < p->start_max, PART_FMT ": the last record of key k%d, %d.%d at %lld, is gone",
+              PART_ARG(p), c->id % KEYS, c->id, c->i, (long long)o);
+    }
 }
 
 /* ---- a new life ---------------------------------------------------------------------------------------------------------------------------------- */

@@ -7,7 +7,8 @@
  *   V2 every record was sent by somebody, and has one offset only (a retry is the same record)
  *   V3 offsets are dense from where a fetch begins to where it ends
  *   V4 high watermark and last stable offset never fall below what a client was shown, nor does the log start below what was deleted
- *   V5 an answer is an answer: without a fault of the disk no request fails for another reason than its own */
+ *   V5 an answer is an answer: without a fault of the disk no request fails for another reason than its own
+ *   V6 of a compacted topic the last record of each key stays, and what stays keeps its offset and its bytes */
 #pragma once
 #include "node.h"
 
@@ -61,8 +62,10 @@ struct topic {
     int parts_n, parts_max;
     struct part parts[PARTS_MAX];
     struct setting settings[TOPIC_KNOBS];
-    bool loose;   /* retention may have been on */
-    bool haunted; /* until the next start: requests of lost connections may still reach whoever has its name */
+    bool compact;           /* cleanup.policy=compact, from the beginning */
+    bool first_of_its_name; /* no deleted topic had it */
+    bool loose;             /* retention may have been on */
+    bool haunted;           /* until the next start: requests of lost connections may still reach whoever has its name */
 };
 struct truth {
     struct sent **sent; /* by id - 1 */
@@ -93,10 +96,15 @@ void sent_bytes(const struct sent *b, struct bytes *out); /* the batch as a prod
 
 /* A batch has this first offset. */
 void truth_placed(struct truth *t, struct sent *b, int64_t at, bool sure);
-/* Records that a fetch from `offset` has shown, with the watermark it told; returns where they end. */
-int64_t truth_shown(struct truth *t, struct part *p, int64_t offset, int64_t watermark, struct slice records);
+/* Records that a fetch from `offset` has shown, with the watermark it told; returns where they end. last_of_key may be NULL. */
+int64_t truth_shown(struct truth *t, struct part *p, int64_t offset, int64_t watermark, struct slice records,
+                    int64_t *last_of_key);
 /* An answer says the log starts there; what is certain is what was answered before it was asked: start_min as it was then. */
 void truth_started_at(struct part *p, int64_t start, int64_t start_min);
 
 enum crash { CRASH_NONE, CRASH_POWER };
+/* After a compacted partition was read from start to end: `last` has the largest offset seen of each key (sent.id % KEYS), or -1. */
+enum { KEYS = 7 };
+void truth_compacted(struct truth *t, struct part *p, const int64_t last[KEYS]);
+
 void truth_restarted(struct truth *t, enum crash how);
