@@ -137,6 +137,12 @@ static void host_write(void *arg, struct group_write *gw)
 
 static bool host_topic_exists(void *arg, struct slice topic) { return image_topic(image_of(arg), topic) != NULL; }
 
+static int32_t host_topic_partitions(void *arg, struct slice topic)
+{
+    const struct image_topic *t = image_topic(image_of(arg), topic);
+    return t ? t->partitions_n : 0;
+}
+
 static bool host_topic_id(void *arg, struct slice topic, struct uuid *id)
 {
     const struct image_topic *t = image_topic(image_of(arg), topic);
@@ -325,6 +331,7 @@ struct coordinator *coordinator_open(struct broker *b)
         cs->host = (struct groups_host){ .arg = cs,
                                          .write = host_write,
                                          .topic_exists = host_topic_exists,
+                                         .topic_partitions = host_topic_partitions,
                                          .topic_id = host_topic_id,
                                          .topic_name = host_topic_name };
         cs->groups = groups_new(b->world, cs->shard->loop, im->conf, c->partitions, &cs->host);
