@@ -332,7 +332,7 @@ static void any_file_call_may_fail(void **state)
                   { -EMFILE, false, false } };
     log_threshold = LOG_ERROR + 1;
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
-        for (int64_t nth = 1;; nth += 3) {
+        for (int64_t nth = 1 + (int64_t)k;; nth += 6) {
             struct test_env *env = test_env_sim(100 + (uint64_t)nth);
             struct rig r;
             struct seen seen = { 0 };
