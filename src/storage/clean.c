@@ -3,9 +3,9 @@
  * A swap, under plog.maint, in this order (each line durable before the next begins; J8, J10):
  *   .cleaned files complete         a crash leaves .cleaned: removed at the next open
  *   .cleaned -> .swap               from the last of these on the next open completes the swap
+ *   [the segment list]              the new segment is read by its open files; who still reads an old one has its files pinned (seg_hold)
  *   sources' .log, .index, .timeindex -> .deleted
- *   .swap -> the final names        .txnindex last, over the old one, which was good for readers until then
- *   [the segment list]              readers of the old segments keep their files: they are pinned (seg_hold)
+ *   .swap -> the final names        .txnindex last, over the old one
  *   sources' other files -> .deleted, removed after file.delete.delay.ms
  * An old .log goes before its .txnindex, so that no old file ever comes back without the list of what was aborted in it. */
 #include "clean.h"
@@ -492,7 +492,10 @@ static int swap_files(struct cleaner *c)
     struct fs *fs = c->logs->fs;
     int rc = 0;
     for (int k = c->group; k < c->group_end && rc == 0; k++)
-        for (enum seg_file f = SEG_LOG; f <= SEG_TIME && rc == 0; f++) rc = rename_from(c, c->segs[k]->base, f, "", ".deleted");
+        for (enum seg_file f = SEG_LOG; f <= SEG_TIME && rc == 0; f++) {
+            rc = rename_from(c, c->segs[k]->base, f, "", ".deleted");
+            if (rc == -ENOENT && f != SEG_LOG) rc = 0; /* an index that was in memory only */
+        }
     if (rc == 0) rc = fs->sync_dir(fs, c->log->path);
     for (size_t i = 0; i < ARRAY_LEN(files) && rc == 0; i++)
         if (files[i] != SEG_TXN || c->target.has_txn) rc = rename_from(c, c->target.base, files[i], ".swap", "");
@@ -512,30 +515,27 @@ static struct segment *new_segment(struct cleaner *c)
     return s;
 }
 
-/* Replaces the group by the target. Under maint. */
-static int swap(struct cleaner *c)
+/* Sources that somebody besides the log and us refers to keep their files: 0, or -errno. Nobody new comes to them once they are off the list. */
+static int hold_sources(struct cleaner *c, bool *all)
+{
+    int rc = 0;
+    *all = true;
+    for (int k = c->group; k < c->group_end && rc == 0; k++) {
+        struct segment *s = c->segs[k];
+        if (s->held || atomic_load_explicit(&s->refs, memory_order_acquire) <= 2) continue;
+        *all = false;
+        rc = seg_hold(s, "");
+    }
+    return rc;
+}
+
+/* Puts s in the place of the group, under mu; false: somebody came to a source meanwhile, hold it first. */
+static bool swap_list(struct cleaner *c, struct segment *s)
 {
     struct plog *p = c->log;
-    struct target *t = &c->target;
-    int n = c->group_end - c->group, at = 0, rc;
-    pthread_mutex_lock(&p->mu);
-    bool there = sources_there(c, &at);
-    pthread_mutex_unlock(&p->mu);
-    if (!there) return E_GONE;
-    rc = 0;
-    for (int k = c->group; k < c->group_end && rc == 0; k++)
-        if ((rc = seg_hold(c->segs[k])) < 0) rc = io_failed(c, "cleaning", rc);
-    bool refused = rc < 0; /* as good as never tried */
-    if (rc == 0) refused = (rc = swap_promise(c)) == E_NO_SPACE;
-    if (refused) {
-        for (int k = c->group; k < c->group_end; k++) seg_unhold(c->segs[k]);
-        return rc;
-    }
-    if (rc == 0) rc = swap_files(c);
-    if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
-
-    struct segment *s = new_segment(c);
-    pthread_mutex_lock(&p->mu);
+    int n = c->group_end - c->group, at = plog_seg_at(p, c->segs[c->group]->base);
+    for (int k = c->group; k < c->group_end; k++)
+        if (!c->segs[k]->held && atomic_load_explicit(&c->segs[k]->refs, memory_order_acquire) > 2) return false;
     int64_t next = p->segs[at + n]->base;
     for (int k = 0; k < n; k++) p->segs[at + k]->deleted = true;
     p->segs[at] = s;
@@ -546,26 +546,85 @@ static int swap(struct cleaner *c)
         p->mark_base = next;
         p->mark_at = 0;
     }
+    return true;
+}
+
+/* Nothing came of it: every name is as it was. */
+static int swap_refused(struct cleaner *c, struct segment **s, int rc)
+{
+    struct fs *fs = c->logs->fs;
+    for (int k = c->group; k < c->group_end; k++) seg_unhold(c->segs[k]);
+    if (*s) { /* the promise stands */
+        int back = remove_files(c, c->target.base, ".swap");
+        if (back == 0) back = fs->sync_dir(fs, c->log->path);
+        seg_unref(s);
+        if (back < 0) return dir_fail(c->log->dir, "swap of a cleaned segment", c->log->path, back);
+    }
+    return rc;
+}
+
+/* What is left of the sources goes: files (unless the swap got stuck) and references. 0 or -errno. */
+static int retire_sources(struct cleaner *c, bool swapped)
+{
+    struct plog *p = c->log;
+    int rc = 0;
+    pthread_mutex_lock(&p->mu);
     int64_t newest = p->newest_snapshot, delay = p->conf.file_delete_delay_ms;
     pthread_mutex_unlock(&p->mu);
-
     for (int k = c->group; k < c->group_end; k++) {
         struct segment *old = c->segs[k];
-        struct segment *listed = old; /* the list's reference */
-        char prefix[SEG_PATH];
-        int one = k > c->group || !t->has_txn ? rename_from(c, old->base, SEG_TXN, "", ".deleted") : 0;
-        if (one < 0 && one != -ENOENT) rc = one;
-        /* No snapshot without a segment, but the newest, as Kafka's start keeps them. */
-        one = k > c->group && old->base != newest ? rename_from(c, old->base, SEG_SNAPSHOT, "", ".deleted") : 0;
-        if (one < 0 && one != -ENOENT) rc = one;
-        snprintf(prefix, sizeof(prefix), "%s/%020lld", p->path, (long long)old->base);
-        house_doom(p->dir, prefix, false, delay);
-        seg_unref(&listed);
+        bool txn = k > c->group || !c->target.has_txn; /* else it was replaced */
+        bool snapshot =
+            k > c->group && old->base != newest; /* none without a segment, but the newest, as Kafka's start keeps them */
+        if (swapped) {
+            char prefix[SEG_PATH];
+            int one = txn ? rename_from(c, old->base, SEG_TXN, "", ".deleted") : 0;
+            if (one < 0 && one != -ENOENT) rc = one;
+            one = snapshot ? rename_from(c, old->base, SEG_SNAPSHOT, "", ".deleted") : 0;
+            if (one < 0 && one != -ENOENT) rc = one;
+            snprintf(prefix, sizeof(prefix), "%s/%020lld", p->path, (long long)old->base);
+            house_doom(p->dir, prefix, false, delay);
+        }
+        seg_unref(&old); /* the list's reference, and ours */
+        seg_unref(&c->segs[k]);
     }
+    return rc;
+}
+
+/* Replaces the group by the target. Under maint. */
+static int swap(struct cleaner *c)
+{
+    struct plog *p = c->log;
+    struct target *t = &c->target;
+    struct segment *s = NULL;
+    bool done = false, all;
+    int at, rc;
+    pthread_mutex_lock(&p->mu);
+    bool there = sources_there(c, &at);
+    pthread_mutex_unlock(&p->mu);
+    if (!there) return E_GONE;
+    rc = swap_promise(c);
+    if (rc == E_NO_SPACE) return rc;
+    if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
+
+    s = new_segment(c);
+    rc = seg_hold(s, ".swap"); /* it is read before it has its name */
+    while (rc >= 0 && !done) {
+        if ((rc = hold_sources(c, &all)) < 0) break;
+        pthread_mutex_lock(&p->mu);
+        done = swap_list(c, s);
+        pthread_mutex_unlock(&p->mu);
+    }
+    if (rc < 0) return swap_refused(c, &s, io_failed(c, "cleaning", rc));
+    rc = swap_files(c);
+    if (rc == 0) seg_unhold(s);
+    int last = retire_sources(c, rc == 0);
+    if (rc == 0) rc = last;
     if (rc == 0) rc = c->logs->fs->sync_dir(c->logs->fs, p->path);
+    if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
     t->open = false;
     c->segments_made++;
-    return rc < 0 ? dir_fail(p->dir, "swap of a cleaned segment", p->path, rc) : 0;
+    return 0;
 }
 
 /* ---- the phases ------------------------------------------------------------------------------------------------------------------------------ */
@@ -607,6 +666,7 @@ static void clean_drop(struct cleaner *c)
     c->segs_n = 0;
     if (c->log) plog_unref(&c->log);
     c->phase = CLEAN_CHOOSE;
+    batch_trim(); /* codecs are not needed for a while */
 }
 
 /* The clean came to nothing. */

@@ -77,13 +77,19 @@ int seg_pin(struct segment *s, bool create)
 
 void seg_unpin(struct segment *s) { fd_unpin(&s->dir->fds, &s->file); }
 
-int seg_hold(struct segment *s)
+int seg_hold(struct segment *s, const char *suffix)
 {
     struct fdent *const e[] = { &s->file, &s->off.file, &s->time.file };
     int fd = 0, n = 0;
     if (s->held) return 0;
-    while (n < (int)ARRAY_LEN(e) && (fd = pin_file(s, e[n], (enum seg_file)n, FS_WRITE | (n > 0 ? FS_CREATE : 0))) >= 0)
-        n++; /* an index that is in memory only gets an empty file */
+    while (n < (int)ARRAY_LEN(e) && fd >= 0) {
+        char path[SEG_PATH], name[SEG_PATH + 16];
+        seg_path(s, (enum seg_file)n, path);
+        snprintf(name, sizeof(name), "%s%s", path, suffix);
+        /* an index that is in memory only gets an empty file */
+        fd = fd_pin(&s->dir->fds, e[n], name, FS_WRITE | (n > 0 ? FS_CREATE : 0));
+        n += fd >= 0;
+    }
     if (fd >= 0) {
         s->held = true;
         return 0;

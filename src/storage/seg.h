@@ -73,10 +73,10 @@ int seg_name_parse(struct slice name, int64_t *base);
 /* Pins the .log open; a descriptor or -errno. */
 int seg_pin(struct segment *s, bool create);
 void seg_unpin(struct segment *s);
-/* Pins the .log and both indexes until the last reference goes: another segment is about to get their names, and whoever still reads this one must
- * not open those. 0 or -errno (then nothing is pinned). Maintenance only. */
-int seg_hold(struct segment *s);
-void seg_unhold(struct segment *s); /* nothing came of it; harmless when not held */
+/* Pins the .log and both indexes until the last reference goes, opening them by their names and a suffix: another segment is about to get the
+ * names, or this one to get them. 0 or -errno (then nothing is pinned). Maintenance only. */
+int seg_hold(struct segment *s, const char *suffix);
+void seg_unhold(struct segment *s); /* not any longer; harmless when not held */
 
 /* Would this batch, ending at offset `last`, at file position `at`, get index entries? They are added to off/time. */
 void seg_note(int64_t base, uint32_t interval, struct sgauge *g, int64_t last, uint32_t at, uint32_t size, int64_t max_ts,

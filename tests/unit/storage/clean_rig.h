@@ -37,6 +37,7 @@ struct model {
     int64_t now_ms;
     struct model_rec rec[MODEL_MAX]; /* by offset */
     int64_t end, cleaned;
+    bool busy; /* the cleaner works meanwhile */
     int32_t seq[MODEL_PIDS + 1];
     bool open[MODEL_PIDS + 1];
 };
@@ -172,8 +173,10 @@ static inline void model_check(struct model *m, enum read_upto upto, int64_t hor
     static bool seen[MODEL_MAX];
     int64_t offset = at.start, last = -1, bound = upto == READ_STABLE ? at.stable : at.watermark;
     assert_int_equal(at.end, m->end);
-    model_segments(m);
+    if (!m->busy) model_segments(m);
+    pthread_mutex_lock(&m->p->mu);
     m->cleaned = MAX(m->cleaned, m->p->dirty_from); /* a new life looks it up late */
+    pthread_mutex_unlock(&m->p->mu);
     memset(seen, 0, sizeof(seen));
     for (;;) {
         struct arena a;
