@@ -481,6 +481,20 @@ static void live(struct sim_run *s)
     }
     sim_fault(s->r.w, (struct sim_fault){ 0 });
     uint64_t end = rnd(s, 10);
+    if (end <
+        3) { /* syncs stop working, then the process is killed: what was written is in memory, readable, and not on the disk (J15) */
+        s->faulty = true;
+        sim_fault(s->r.w,
+                  (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .ops = SIM_DATASYNC | SIM_SYNC_DIR | SIM_RENAME });
+        sim_run(s->r.w, 100000);
+        rig_home(&s->r, disarm, s);
+        sim_run(s->r.w, 100000);
+        observe(s);
+        end_of_life(s, false);
+        rig_kill(&s->r);
+        sim_fault(s->r.w, (struct sim_fault){ 0 });
+        return;
+    }
     if (end < 7 || s->faulty) {
         steps(s, rnd(s, 30));
         if (!s->faulty) observe(s);
