@@ -69,6 +69,10 @@ void edit_keep(struct meta_edit *e, int64_t base);
 int dir_of(const struct meta *m, struct uuid id);
 struct uuid dir_id(const struct meta *m, int dir);
 bool dir_online(struct meta *m, int dir);
+/* The directory of a partition that the image no longer has, and whose log is not open, leaves the disk; conf is the broker's. 0, E_NOT_FOUND
+ * when it is not there, or why it stays. */
+int partition_remove(struct meta *m, const struct conf *conf, struct slice topic, struct uuid id, int32_t partition, int dir,
+                     struct why *why);
 int dir_choose(struct meta *m); /* for a new partition: the one with the fewest */
 
 /* takeover.c: from the replayed image to one whose partitions are all ours and open. Ends with *im, not yet published. */

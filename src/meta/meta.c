@@ -48,13 +48,45 @@ void meta_on_publish(struct meta *m, void (*fn)(void *arg, const struct image *i
 
 /* ---- from one image to the next, on disk ------------------------------------------------------------------------------------------------- */
 
+int partition_remove(struct meta *m, const struct conf *conf, struct slice topic, struct uuid id, int32_t partition, int dir,
+                     struct why *why_)
+{
+    struct topic_conf tc;
+    struct plog *p = NULL;
+    topic_conf_resolve(conf, NULL, 0, &tc);
+    struct plog_spec spec = {
+        .topic = topic, .topic_id = id, .partition = partition, .dir = dir, .leader_epoch = -1, .must_exist = true, .conf = &tc
+    };
+    int rc = logs_partition(m->logs, &spec, &p, why_);
+    if (rc) return rc;
+    rc = logs_delete_partition(m->logs, p);
+    plog_unref(&p);
+    return rc;
+}
+
+/* A topic is gone, one of whose partitions could not be opened: its directory must not be in the way of the next one with its name. */
+static void unopened_settle(struct meta *m, const struct conf *conf, const struct image_topic *old, int32_t partition)
+{
+    int dir = dir_of(m, old->partitions[partition].dir);
+    struct why why = { "" };
+    if (!old->partitions[partition].log_err || dir < 0 || !dir_online(m, dir)) return;
+    int rc = partition_remove(m, conf, old->name, old->id, partition, dir, &why);
+    if (rc == 0) m->load[dir]--;
+    else if (rc != E_NOT_FOUND)
+        log_error("meta", "partition not deleted from disk; the next start tries again", KV_SLICE("topic", old->name),
+                  KV_I64("partition", partition), KV_STR("reason", why.text[0] ? why.text : err_text(rc)));
+}
+
 /* What became of a topic: old NULL: new; now NULL: gone; same id in both, else they are two topics. */
 static void topic_settle(struct meta *m, const struct image_topic *old, struct image_topic *now, struct plog_spec **specs,
                          struct image_topic ***of, int *n, int *cap)
 {
     for (int i = 0; old && !now && i < old->partitions_n; i++) {
         const struct image_partition *p = &old->partitions[i];
-        if (!p->log) continue;
+        if (!p->log) {
+            unopened_settle(m, m->current->conf, old, i);
+            continue;
+        }
         m->load[plog_dir(p->log)]--;
         int rc = logs_delete_partition(m->logs, p->log);
         if (rc)

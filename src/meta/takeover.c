@@ -122,40 +122,29 @@ static bool was_removed(const struct opening *o, struct uuid id)
     return false;
 }
 
-/* Directories without a place in the image. Those of topics whose deletion stands in the log were left by a crash: it is finished now. The
- * others are nobody's to judge: they stay. */
+/* Directories without a place in the image. Those of topics whose deletion stands in the log were left by a crash, or by a disk that failed
+ * then: it is finished now, before a topic that has the name since asks for its place. The others are nobody's to judge: they stay. */
 static void strays(struct opening *o)
 {
-    int stray = 0, finished = 0;
+    int stray = 0, finished = 0, kept = 0;
     const char *first = NULL;
     struct arena a;
     arena_init(&a);
     for (int i = 0; i < o->found_n; i++) {
-        const struct log_found *f = &o->found[i];
-        const struct image_topic *t = image_topic(*o->im, f->topic);
-        bool id_ok = t && (uuid_is_zero(f->topic_id) || uuid_eq(f->topic_id, t->id));
-        if (id_ok && f->partition < t->partitions_n) continue;
-        if (!uuid_is_zero(f->topic_id) && was_removed(o, f->topic_id) && !image_topic_by_id(*o->im, f->topic_id)) {
-            struct topic_conf tc;
-            struct plog *p = NULL;
-            struct why why = { "" };
-            memset(&tc, 0, sizeof tc);
-            topic_conf_resolve((*o->im)->conf, NULL, 0, &tc);
-            struct plog_spec spec = { .topic = f->topic,
-                                      .topic_id = f->topic_id,
-                                      .partition = f->partition,
-                                      .dir = f->dir,
-                                      .leader_epoch = -1,
-                                      .must_exist = true,
-                                      .conf = &tc };
-            if (logs_partition(o->m->logs, &spec, &p, &why) == 0) {
-                if (logs_delete_partition(o->m->logs, p) == 0) finished++;
-                plog_unref(&p);
+        const struct log_found f = o->found[i];
+        const struct image_topic *t = image_topic(*o->im, f.topic);
+        bool id_ok = t && (uuid_is_zero(f.topic_id) || uuid_eq(f.topic_id, t->id));
+        if (!id_ok || f.partition >= t->partitions_n) {
+            bool removed = !uuid_is_zero(f.topic_id) && was_removed(o, f.topic_id) && !image_topic_by_id(*o->im, f.topic_id);
+            if (removed && partition_remove(o->m, (*o->im)->conf, f.topic, f.topic_id, f.partition, f.dir, NULL) == 0) {
+                finished++;
                 continue;
             }
+            if (stray++ == 0) first = arena_printf(&a, S_FMT "-%d", S_ARG(f.topic), f.partition).p;
         }
-        if (stray++ == 0) first = arena_printf(&a, S_FMT "-%d", S_ARG(f->topic), f->partition).p;
+        o->found[kept++] = f;
     }
+    o->found_n = kept;
     if (finished) log_info("meta", "unfinished deletions done", KV_I64("partitions", finished));
     if (stray) log_warn("meta", "stray partition directories left alone", KV_I64("count", stray), KV_STR("first", first));
     arena_free(&a);
@@ -527,8 +516,8 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
     if (rc == 0) rc = mlog_lead(&m->log, why_);
     if (rc == 0) rc = first_records(&o);
     if (rc == 0) rc = zookeeper_topics(&o);
-    if (rc == 0) rc = partitions_take(&o, &targets, &n);
     if (rc == 0) strays(&o);
+    if (rc == 0) rc = partitions_take(&o, &targets, &n);
     if (rc == 0) rc = partitions_open(&o, targets, n);
     if (rc == 0) producer_floor(&o);
     arena_free(&o.arena);

@@ -37,6 +37,22 @@ static int fd_cap(struct logs *l)
     return (int)(MIN(rl.rlim_cur, (rlim_t)4000000) / 4 / (rlim_t)l->dirs_n);
 }
 
+/* Every name on the way to a new log directory is durable: an earlier start may have made it and died, or failed, before it synced it. Parents
+ * that may not be opened were there before us. */
+static int sync_path(struct fs *fs, const char *path)
+{
+    char *z = mem_strdup(slice_of(path));
+    int rc = 0;
+    for (size_t i = 1, n = strlen(path); rc != -EIO && i <= n; i++) {
+        if ((path[i] && path[i] != '/') || path[i - 1] == '/') continue;
+        z[i] = 0;
+        rc = fs_sync_parent(fs, z);
+        z[i] = path[i];
+    }
+    mem_free(z);
+    return rc == -EIO ? rc : 0;
+}
+
 static int open_dir(struct logs *l, int i, struct slice path, struct identity_dir *id, struct why *w)
 {
     struct log_dir *d = &l->dirs[i];
@@ -60,6 +76,8 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     rc = identity_read(l->fs, d->path, &id->id, w);
     if (rc < 0 && rc != E_NOT_FOUND) return rc;
     id->present = rc == 0;
+    if (!id->present && (rc = sync_path(l->fs, d->path)) < 0)
+        return why(w, err_of_errno(rc), "log directory %s: %s", d->path, err_text(rc));
 
     bool there;
     rc = marker_read(l->fs, d->path, &there, &d->broker_epoch);
