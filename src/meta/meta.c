@@ -285,7 +285,8 @@ static void group(struct meta *m, struct list *changes)
         load_count(m, m->current);
     }
     for (int i = 0; i < n; i++) {
-        if (rc && v[i].edit.recs_n) v[i].err = rc;
+        /* Who staged nothing may have found done what another change of this group was to do. */
+        if (rc && (v[i].edit.recs_n || v[i].before != m->current)) v[i].err = rc;
         if (rc == 0) edit_keep(&v[i].edit, v[i].base);
         edit_free(&v[i].edit);
         image_unref(&v[i].before);
