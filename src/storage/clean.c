@@ -782,10 +782,12 @@ static int prepare(struct cleaner *c)
     return 0;
 }
 
-static void index_done(struct cleaner *c)
+static int index_done(struct cleaner *c)
 {
     read_end(c);
     clean_txns_free(&c->txns);
+    int rc = add_aborted(c, c->segs[0]->base, c->upper); /* now from the log's first segment on */
+    if (rc < 0) return rc;
     c->to = c->map.latest + 1;
     c->group = c->group_end = 0;
     c->filter.map = &c->map;
@@ -797,6 +799,7 @@ static void index_done(struct cleaner *c)
     c->filter.arg = c->log;
     c->filter.stats = &c->stats;
     c->phase = CLEAN_COPY;
+    return 0;
 }
 
 /* One batch, or one segment's end. *moved: bytes read. */
@@ -805,10 +808,7 @@ static int index_step(struct cleaner *c, int64_t *moved)
     struct batch_head h;
     const uint8_t *whole;
     int rc = 0;
-    if (c->at == c->segs_n) {
-        index_done(c);
-        return 0;
-    }
+    if (c->at == c->segs_n) return index_done(c);
     if (!c->reading && (rc = read_begin(c, c->from)) < 0) return rc;
     rc = read_batch(c, &h, &whole);
     if (rc < 0) return rc;
@@ -822,9 +822,8 @@ static int index_step(struct cleaner *c, int64_t *moved)
     if (rc < 0) return rc;
     *moved += h.size;
     c->stats.map_bytes += h.size;
-    if (rc == 0) index_done(c);
     walk_skip(&c->walk, &h);
-    return 0;
+    return rc == 0 ? index_done(c) : 0;
 }
 
 /* The segments from c->group on that become one: as many as fit the segment's limits. */
@@ -902,8 +901,7 @@ static int copy_step(struct cleaner *c, int64_t *moved)
     }
     if (!c->reading) {
         struct segment *s = c->segs[c->at];
-        rc = add_aborted(c, s->base, end_of(c, c->at));
-        if (rc == 0) rc = read_begin(c, s->base);
+        rc = read_begin(c, s->base);
         if (rc < 0) return rc;
         c->filter.legacy_keep = s->mtime_ms > c->legacy_horizon_ms;
     }
