@@ -26,11 +26,15 @@ static void on_abort(int sig)
 
 extern void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
 
-void sim_running(const char *program, const char *what, uint64_t n)
+void sim_running(const char *fmt, ...)
 {
+    va_list ap;
+    va_start(ap, fmt);
+    (void)memcpy(running, "FAILED; repeat with: ", 21);
+    (void)vsnprintf(running + 21, sizeof running - 22, fmt, ap);
+    (void)strcat(running, "\n");
+    va_end(ap);
     static bool installed;
-    (void)snprintf(running, sizeof running, "%s: %s %llu failed; repeat with ODR_SEED=%llu %s\n", program, what,
-                   (unsigned long long)n, (unsigned long long)n, program);
     if (installed) return;
     installed = true;
     (void)signal(SIGABRT, on_abort);

@@ -84,6 +84,6 @@ void peer_send_junk(struct peer *p, const void *frame, size_t n);
     } while (0)
 void sim_failed(const char *file, int line, const char *what, const char *fmt, ...)
     __attribute__((format(printf, 4, 5), noreturn));
-/* Says from now on which seed (or step) runs; printed when the process ends in a failure of any kind. */
-void sim_running(const char *program, const char *what, uint64_t n);
+/* Says from now on how to repeat what runs; printed when the process ends in a failure of any kind. */
+void sim_running(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 extern bool sim_verbose; /* ODR_SEED is set */

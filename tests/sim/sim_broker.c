@@ -7,7 +7,9 @@
  *
  *   sim_broker [SEEDS [FIRST]]   runs so many seeds; the one that fails is printed
  *   sim_broker twice [SEEDS]     runs each seed twice: both must leave the same trace
- *   ODR_SEED=n sim_broker        that seed alone, with log lines */
+ *   ODR_SEED=n sim_broker        that seed alone, with log lines
+ *   sim_broker sweep [EVERY]     one scenario, again and again: another of its file calls fails each time (every EVERYth of them)
+ *   sim_broker fault KIND NTH    one run of the sweep, with log lines */
 #include "run.h"
 
 #include <errno.h>
@@ -1052,6 +1054,7 @@ static void read_part(struct run *s, struct peer *peer, struct part *p)
               "%s-%d: the high watermark is %lld; shown was %lld, acknowledged %lld", p->topic->name, p->index,
               (long long)watermark, (long long)p->shown, (long long)p->end_acked);
         int64_t next = truth_shown(&s->truth, p, at, watermark, r->records.bytes, last);
+        if (next == at && p->topic->compact && p->lossy) next = watermark; /* a hole that nobody filled again */
         CHECK(next > at || at >= watermark, "%s-%d: nothing at %lld, below the high watermark %lld", p->topic->name, p->index,
               (long long)at, (long long)watermark);
         at = next;
@@ -1156,6 +1159,8 @@ static void read_all(struct run *s)
 
 /* ---- a life ----------------------------------------------------------------------------------------------------------------------------------------- */
 
+static int64_t all_answers, all_records; /* of all runs */
+
 static void tell(struct run *s, const char *what)
 {
     if (sim_verbose) fprintf(stderr, "--- life %d at %lld us: %s\n", s->life, (long long)node_now_us(&s->node), what);
@@ -1233,7 +1238,7 @@ static void quiesce(struct run *s)
         struct peer *p = container_of(l, struct peer, link);
         list_each (m, &p->line) {
             struct call *c = container_of(m, struct call, link);
-            CHECK(c->silent || s->faulty, "API %d version %d has no answer after a minute and a half", c->key, c->version);
+            CHECK(c->silent, "API %d version %d has no answer after a minute and a half", c->key, c->version);
         }
     }
 }
@@ -1280,7 +1285,8 @@ static void live(struct run *s)
     end(s);
 }
 
-static uint64_t one_seed(uint64_t seed, int64_t *answers, int64_t *records)
+/* A run from one seed, before its first life. */
+static struct run *run_new(uint64_t seed)
 {
     struct run *s = new (struct run);
     s->rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
@@ -1295,7 +1301,12 @@ static uint64_t one_seed(uint64_t seed, int64_t *answers, int64_t *records)
     node_init(&s->node, seed, more);
     members_init(s);
     for (int i = 0; i < PRODUCERS; i++) s->producers[i].acks = i == 0 ? 1 : -1;
-    for (s->life = 0; s->life < LIVES; s->life++) live(s);
+    return s;
+}
+
+/* The last start, with a disk that is well: everything is as clients were told. */
+static uint64_t run_end(struct run *s)
+{
     struct why why = { "" };
     s->faulty = false;
     int rc = node_up(&s->node, &why);
@@ -1303,38 +1314,157 @@ static uint64_t one_seed(uint64_t seed, int64_t *answers, int64_t *records)
     read_all(s);
     CHECK(node_down(&s->node) == 0, "the last stop");
     uint64_t trace = sim_trace_hash(s->node.world);
-    *answers += s->answers;
-    *records += s->records;
+    all_answers += s->answers;
+    all_records += s->records;
     truth_free(&s->truth);
     node_free(&s->node);
     mem_free(s);
     return trace;
 }
 
+static uint64_t one_seed(uint64_t seed)
+{
+    struct run *s = run_new(seed);
+    for (s->life = 0; s->life < LIVES; s->life++) live(s);
+    return run_end(s);
+}
+
+/* ---- the sweep: one scenario, and every file call of it fails once --------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    struct sim_fault fault;
+} kinds[] = {
+    { "EIO", { .err = -EIO } },
+    { "EIO for ever", { .err = -EIO, .sticky = true } },
+    { "ENOSPC", { .err = -ENOSPC, .cut = true } },
+    { "ENOSPC for ever", { .err = -ENOSPC, .cut = true, .sticky = true } },
+    { "a short write, then EIO", { .cut = true } },
+    { "EMFILE", { .err = -EMFILE } },
+};
+
+static void with_client(struct run *s, void (*fn)(struct run *s, struct client_state *c))
+{
+    struct client_state *c = any_client(s);
+    if (c) fn(s, c);
+    node_run(&s->node, 2000);
+}
+
+/* The disk fails in here, at some call. Every step is tried whatever became of those before. */
+static void scenario(struct run *s, bool stop_clean)
+{
+    static void (*const seldom[])(struct run * s, struct client_state * c) = { create_topic,   alter_config,   fetch,
+                                                                               delete_records, grow_topic,     metadata,
+                                                                               list_offsets,   alter_config,   fetch,
+                                                                               delete_topic,   delete_records, create_topic };
+    struct why why = { "" };
+    for (int i = 0; i < 3; i++) with_client(s, create_topic);
+    for (int i = 0; i < (int)ARRAY_LEN(seldom) * 4; i++) {
+        for (int k = 0; k < 3; k++) {
+            produce_idempotent(s);
+            with_client(s, produce_plain);
+            members_act(s);
+        }
+        with_client(s, seldom[i % (int)ARRAY_LEN(seldom)]);
+        if (i % 12 == 11) node_run(&s->node, 25LL * 1000 * 1000); /* rolls by time, checkpoints, retention, the cleaner */
+    }
+    quiesce(s);
+    if (!stop_clean) {
+        node_power_loss(&s->node);
+        dead(s, CRASH_POWER);
+    } else {
+        (void)node_down(&s->node);
+        dead(s, CRASH_POWER);
+    }
+    int rc = node_up(&s->node, &why);
+    if (rc) CHECK(why.text[0], "a start failed with %s, and nobody says why", err_text(rc));
+    for (int i = 0; !rc && i < 20; i++) {
+        produce_idempotent(s);
+        with_client(s, i % 2 ? produce_plain : fetch);
+    }
+}
+
+/* False: the scenario makes fewer calls than that. */
+static bool sweep_one(size_t kind, int64_t nth)
+{
+    struct run *s = run_new(4711);
+    struct why why = { "" };
+    struct sim_fault f = kinds[kind].fault;
+    f.nth = nth;
+    s->faulty = true;
+    sim_fault(s->node.world, f);
+    int rc = node_up(&s->node, &why);
+    if (rc) { /* the disk is mended */
+        CHECK(why.text[0], "a start failed with %s, and nobody says why", err_text(rc));
+        if (f.sticky) sim_fault(s->node.world, (struct sim_fault){ 0 });
+        rc = node_up(&s->node, &why);
+        CHECK(rc == 0, "the broker does not start on a disk that is well again: %s: %s", err_text(rc), why.text);
+    }
+    scenario(s, nth % 2);
+    bool fired = sim_fs_calls(s->node.world) >= nth;
+    sim_fault(s->node.world, (struct sim_fault){ 0 });
+    if (s->node.broker && nth % 3 == 0) {
+        (void)node_down(&s->node);
+    } else {
+        node_power_loss(&s->node);
+    }
+    dead(s, CRASH_POWER);
+    (void)run_end(s);
+    return fired;
+}
+
+static void sweep(int64_t every)
+{
+    int64_t runs = 0, calls = 0;
+    for (size_t kind = 0; kind < ARRAY_LEN(kinds); kind++) {
+        for (int64_t nth = 1 + (int64_t)kind % every;; nth += every) {
+            sim_running("sim_broker fault %zu %lld (%s)", kind, (long long)nth, kinds[kind].name);
+            runs++;
+            if (!sweep_one(kind, nth)) break;
+            calls = MAX(calls, nth);
+        }
+    }
+    printf("%lld runs, each with another failure in one of %lld file calls; ", (long long)runs, (long long)calls);
+}
+
 static void quiet(void *arg, enum log_level level, struct slice line) {}
+
+static void loud(void)
+{
+    sim_verbose = true;
+    log_threshold = LOG_DEBUG;
+    log_sink(NULL, NULL);
+}
 
 int main(int argc, char **argv)
 {
     const char *one = getenv("ODR_SEED"); // NOLINT(concurrency-mt-unsafe)
-    bool twice = argc > 1 && strcmp(argv[1], "twice") == 0;
-    if (twice) argc--, argv++;
-    uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 200, first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    int64_t answers = 0, records = 0;
+    const char *mode = argc > 1 ? argv[1] : "";
+    bool twice = strcmp(mode, "twice") == 0, sweeps = strcmp(mode, "sweep") == 0, fault = strcmp(mode, "fault") == 0;
+    int at = twice || sweeps || fault ? 2 : 1;
+    uint64_t n = argc > at ? strtoull(argv[at], NULL, 10) : twice ? 12 : sweeps ? 1 : 200;
+    uint64_t first = argc > at + 1 ? strtoull(argv[at + 1], NULL, 10) : 1;
     struct timespec a, b;
-    sim_verbose = one != NULL;
     log_threshold = LOG_WARN;
+    log_sink(quiet, NULL);
+    if (one || fault) loud();
     if (one) first = strtoull(one, NULL, 10), n = 1;
-    if (sim_verbose) log_threshold = LOG_DEBUG;
-    else log_sink(quiet, NULL);
     (void)clock_gettime(CLOCK_MONOTONIC, &a);
-    for (uint64_t seed = first; seed < first + n; seed++) {
-        sim_running("sim_broker", "seed", seed);
-        uint64_t trace = one_seed(seed, &answers, &records);
-        if (twice) CHECK(one_seed(seed, &answers, &records) == trace, "two runs of one seed differ");
+    if (fault) {
+        CHECK(n < ARRAY_LEN(kinds), "a kind of fault is 0 to %zu", ARRAY_LEN(kinds) - 1);
+        (void)sweep_one(n, (int64_t)first);
+    } else if (sweeps) {
+        sweep((int64_t)MAX(n, 1u));
+    } else {
+        for (uint64_t seed = first; seed < first + n; seed++) {
+            sim_running("ODR_SEED=%llu sim_broker", (unsigned long long)seed);
+            uint64_t trace = one_seed(seed);
+            if (twice) CHECK(one_seed(seed) == trace, "two runs of one seed differ");
+        }
+        printf("%llu seeds from %llu; ", (unsigned long long)n, (unsigned long long)first);
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &b);
-    double s = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
-    printf("%llu seeds from %llu, %lld answers, %lld records sent, %.1f s\n", (unsigned long long)n, (unsigned long long)first,
-           (long long)answers, (long long)records, s);
+    printf("%lld answers, %lld records sent, %.1f s\n", (long long)all_answers, (long long)all_records,
+           (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
     return 0;
 }
