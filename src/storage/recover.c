@@ -155,7 +155,7 @@ static void set_ends(struct plog *p, int64_t end)
 {
     struct segment *active = plog_active(p);
     p->start = MAX(p->start_floor, p->segs[0]->base);
-    p->end = p->next = p->durable = p->watermark = end;
+    p->end = p->next = p->durable = p->flushed = p->watermark = end;
     p->start = MIN(p->start, end);
     p->mark_base = active->base;
     p->mark_at = active->size;
@@ -427,7 +427,7 @@ static int recover_segment(struct recovery *rv, int i)
 
     struct walk w;
     struct batch_head h;
-    const uint8_t *whole;
+    const uint8_t *whole = NULL;
     walk_begin(&w, fs, fd, 0, s->size, NULL, WALK);
     for (;;) {
         rc = walk_peek(&w, &h, NULL);
@@ -459,7 +459,6 @@ static int recover_segment(struct recovery *rv, int i)
         rv->expected = last + 1;
         walk_skip(&w, &h);
     }
-    rc = 0;
     if (bad) {
         rv->cut = true;
         rc = cut_segment(p, s, fd, w.at, bad);
