@@ -236,7 +236,7 @@ static int write_checkpoint(struct log_dir *d, const struct plog *gone)
     list_each (it, &l->all) {
         struct plog *p = container_of(it, struct plog, all_link);
         if (p->dir != d || p == gone) continue;
-        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
         v[n++] = plog_ref(p);
     }
     pthread_mutex_unlock(&l->mu);
@@ -698,7 +698,7 @@ static bool choose(struct cleaner *c)
     list_each (it, &l->all) {
         struct plog *p = container_of(it, struct plog, all_link);
         if (is_metadata(p)) continue;
-        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
         v[n++] = plog_ref(p);
     }
     pthread_mutex_unlock(&l->mu);
