@@ -45,7 +45,18 @@ struct log_found {
 };
 int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *why);
 
-/* Removes the clean markers durably (K3) and starts the workers: from here on the directories may be written. Finishes deletions a
+/* What the metadata log says, told before logs_begin: of a journal that a crash left, only what it confirms is replayed (J12, J14). Without it a
+ * journal that is found is set aside. */
+struct logs_truth {
+    int32_t quorum_epoch; /* that quorum-state names; -1 none */
+    bool (*exists)(void *arg, struct uuid topic_id, int32_t partition); /* NULL: all do */
+    void *arg;
+};
+void logs_tell(struct logs *l, const struct logs_truth *t);
+/* After logs_begin: this run's quorum epoch stands in quorum-state, synced (J14). Commit journals name it; before this none is made. */
+void logs_lead(struct logs *l, int32_t quorum_epoch);
+
+/* Replays and removes the commit journals that a crash left (J11–J14). Removes the clean markers durably (K3) and starts the workers: from here on the directories may be written. Finishes deletions a
  * former run began (-delete directories, .deleted files). Called once, after the metadata log was recovered. */
 int logs_begin(struct logs *l, struct why *why);
 

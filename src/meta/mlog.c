@@ -652,6 +652,7 @@ int mlog_replay(struct mlog *l, struct replay *r, struct why *why_)
         rc = voters_check(l, why_);
     }
     if (rc == 0) rc = quorum_read(l, &quorum, why_);
+    l->found_epoch = quorum;
     l->last_epoch = MAX(l->last_epoch, quorum);
     bytes_free(&content);
     arena_free(&a);
@@ -678,6 +679,7 @@ int mlog_lead(struct mlog *l, struct why *why_)
     int rc = quorum_write(l, epoch);
     if (rc) return why(why_, err_of_errno(rc), "%s/quorum-state: %s", l->path, err_text(rc));
     l->epoch = l->last_epoch = epoch;
+    logs_lead(l->logs, epoch); /* J14: from here on a journal may be made */
     plog_set_leader_epoch(l->log, epoch);
 
     struct batch_builder b;

@@ -23,6 +23,7 @@ struct mlog {
     bool fresh;          /* nothing was here: made by mlog_open */
     int32_t epoch;       /* of the quorum: ours since mlog_lead */
     int32_t last_epoch;  /* the largest seen in log, snapshots, quorum-state */
+    int32_t found_epoch; /* that quorum-state named at the start; -1 */
     _Atomic int64_t end; /* next offset */
     int16_t kraft_version;
     struct bytes voters; /* VotersRecord, encoded */

@@ -504,6 +504,13 @@ static void producer_floor(struct opening *o)
     m->producer_floor = max < INT64_MAX ? max + 1 : max;
 }
 
+/* Does the log know this partition (J12)? */
+static bool exists(void *arg, struct uuid topic_id, int32_t partition)
+{
+    const struct image_topic *t = image_topic_by_id(arg, topic_id);
+    return t && partition < t->partitions_n;
+}
+
 int takeover(struct meta *m, struct replay *r, struct image **im, struct why *why_)
 {
     struct opening o = { .m = m, .replay = r, .im = im, .why = why_, .clean = logs_was_clean(m->logs) };
@@ -512,6 +519,7 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
     arena_init(&o.arena);
     int rc = logs_scan(m->logs, &o.arena, &o.found, &o.found_n, why_);
     if (rc == 0 && o.found_n > 1) qsort(o.found, (size_t)o.found_n, sizeof *o.found, found_cmp);
+    logs_tell(m->logs, &(struct logs_truth){ .quorum_epoch = m->log.found_epoch, .exists = exists, .arg = *im });
     if (rc == 0) rc = logs_begin(m->logs, why_);
     if (rc == 0) rc = mlog_lead(&m->log, why_);
     if (rc == 0) rc = first_records(&o);

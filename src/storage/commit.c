@@ -5,8 +5,14 @@
  * directory of every log that has a new segment (J8); then, if all of it succeeded, `durable` becomes what was captured, and those who wait hear
  * it. One commit is in flight per log directory; what arrives meanwhile shares the next. Any failed sync is final for the directory (J6).
  *
+ * A log whose bytes since the last capture are all staged takes part in one journal group instead, if there is a journal: one write and one sync for
+ * all of them; its segments are synced behind it (journal.c). The others go direct in the same commit (J1).
+ *
+ *   IDLE -> GROUP | SYNC  captured        GROUP -> SYNC  the group is durable, or its logs go direct after all
+ *   SYNC -> IDLE | MAKE   published       MAKE -> IDLE   there is a journal from now on, or never (J17)
+ *
  * It advances in steps, each taken under commit.step: by the commit worker, or by a worker that waits (plog_wait_durable), so that waiting needs
- * no other thread. The journal will stand where jobs are made and run; capture and publish do not know what made the bytes durable. */
+ * no other thread. */
 #include "internal.h"
 
 enum { JOBS_PER_HELPER = 2, INDEX_BEHIND = 512 /* entries in memory before they are written behind */ };
@@ -73,7 +79,25 @@ static void add_job(struct commit *c, int *n, struct segment *seg, struct plog *
         c->jobs_cap = MAX(16, c->jobs_cap * 2);
         c->jobs = mem_realloc(c->jobs, (size_t)c->jobs_cap * sizeof(*c->jobs));
     }
-    c->jobs[(*n)++] = (struct commit_job){ .seg = seg, .log = log };
+    c->jobs[(*n)++] =
+        (struct commit_job){ .seg = seg, .log = log, .written = seg ? seg->written : 0, .cuts = seg ? seg->cuts : 0 };
+}
+
+/* Jobs for every segment of p that owes something (direct), or for none; and for the directory when a new segment's name is not durable (J8).
+ * Under p->mu. */
+static void add_jobs(struct commit *c, int *n, struct plog *p, bool direct)
+{
+    bool names = false;
+    for (int i = p->segs_n - 1; i >= 0; i--) {
+        struct segment *s = p->segs[i];
+        if (i + 1 < p->segs_n && p->segs[i + 1]->base <= p->flushed) break;
+        if (direct && seg_owes(s)) add_job(c, n, seg_ref(s), p);
+        if (s->entry_unsynced && s->base < p->end) {
+            names = true;
+            s->entry_unsynced = false;
+        }
+    }
+    if (names) add_job(c, n, NULL, p);
 }
 
 static bool capture(struct commit *c)
@@ -85,36 +109,45 @@ static bool capture(struct commit *c)
     pthread_mutex_unlock(&c->mu);
     if (list_empty(&dirty)) return false;
 
+    bool ready = journal_ready(c->dir);
     c->logs_n = 0;
+    c->files = 0;
+    c->grouped = false;
     while ((n = list_pop(&dirty))) {
         struct plog *p = container_of(n, struct plog, dirty_link);
         if (c->logs_n == c->logs_cap) {
             c->logs_cap = MAX(16, c->logs_cap * 2);
             c->logs = mem_realloc(c->logs, (size_t)c->logs_cap * sizeof(*c->logs));
         }
-        bool names = false;
+        struct staged *unused = NULL;
         pthread_mutex_lock(&p->mu);
         struct segment *active = plog_active(p);
         p->dirty_queued = false;
-        c->logs[c->logs_n++] = (struct commit_log){
-            .log = p, .end = p->end, .base = active ? active->base : 0, .at = active ? active->size : 0, .bytes = p->end_bytes, .debt = p->debt
-        };
-        p->debt = 0;
+        struct commit_log *cl = &c->logs[c->logs_n++];
+        *cl = (struct commit_log){ .log = p,
+                                   .end = p->end,
+                                   .base = active ? active->base : 0,
+                                   .at = active ? active->size : 0,
+                                   .bytes = p->end_bytes,
+                                   .journal = ready && p->staged && !p->unstaged };
+        if (!dir_failed(c->dir)) { /* J1, J3: what is staged is all of [durable, end), and begins at durable */
+            assert(p->unstaged || p->staged || p->end == p->durable);
+            assert(p->unstaged || !p->staged || p->staged->first == p->durable);
+        }
+        if (cl->journal) cl->staged = p->staged;
+        else unused = p->staged;
+        p->staged = NULL;
+        p->staged_n = 0;
+        p->unstaged = false;
         p->unflushed = 0;
         p->flush_due_us = INT64_MAX;
-        for (int i = p->segs_n - 1; i >= 0; i--) { /* only the newest are ever dirty */
-            struct segment *s = p->segs[i];
-            if (!s->dirty) {
-                if (i == p->segs_n - 1) continue; /* rolled, nothing in it yet */
-                break;
-            }
-            s->dirty = false;
-            names |= s->entry_unsynced;
-            s->entry_unsynced = false;
-            add_job(c, &jobs, seg_ref(s), p);
+        if (p->end > p->durable) {
+            add_jobs(c, &jobs, p, !cl->journal);
+            c->files++;
         }
+        c->grouped |= cl->journal;
         pthread_mutex_unlock(&p->mu);
-        if (names) add_job(c, &jobs, NULL, p);
+        staged_free(unused);
     }
     pthread_mutex_lock(&c->mu);
     c->jobs_n = jobs;
@@ -192,8 +225,14 @@ static void publish_log(const struct commit_log *cl)
 {
     struct plog *p = cl->log;
     pthread_mutex_lock(&p->mu);
-    bool moved = cl->end > p->durable;
+    bool moved = cl->end > p->durable, paid = false;
     if (moved) p->durable = cl->end;
+    p->durable_seq = p->dir->journal.done;
+    if (!cl->journal && moved) {
+        p->flushed = cl->end;
+        paid = true;
+    }
+    assert(p->flushed <= p->durable);                  /* J9 */
     if (plog_synced(p) && p->durable > p->watermark) { /* J19: before anybody is woken, together with its file position */
         p->watermark = p->durable;
         p->mark_base = cl->base;
@@ -205,6 +244,7 @@ static void publish_log(const struct commit_log *cl)
     bool maintain =
         (p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved) || (active && active->off.tail.n >= INDEX_BEHIND * OFF_ENTRY);
     pthread_mutex_unlock(&p->mu);
+    if (paid) journal_paid(p);
     if (moved) plog_notify(p);
     if (maintain) house_add(p);
 }
@@ -212,19 +252,55 @@ static void publish_log(const struct commit_log *cl)
 static void finish(struct commit *c)
 {
     struct log_dir *d = c->dir;
-    int64_t debt = 0;
+    int64_t debt = atomic_load_explicit(&d->debt, memory_order_relaxed);
     if (c->rc < 0) dir_fail(d, "sync", d->path, c->rc);
-    for (int i = 0; i < c->jobs_n; i++) seg_unref(&c->jobs[i].seg);
+    for (int i = 0; i < c->jobs_n; i++) {
+        struct commit_job *job = &c->jobs[i];
+        if (job->seg && !dir_failed(d)) {
+            pthread_mutex_lock(&job->log->mu);
+            plog_synced_to(job->log, job->seg, job->written, job->cuts);
+            pthread_mutex_unlock(&job->log->mu);
+        }
+        seg_unref(&job->seg);
+    }
     for (int i = 0; i < c->logs_n; i++) {
-        debt += c->logs[i].debt;
         if (!dir_failed(d)) publish_log(&c->logs[i]);
+        staged_free(c->logs[i].staged);
         plog_unref(&c->logs[i].log);
     }
-    int64_t left = atomic_fetch_sub_explicit(&d->debt, debt, memory_order_relaxed) - debt;
-    if (left + debt > 2 * d->logs->set.dirty_max || dir_failed(d)) queue_poke_writer(d);
+    if (debt > 2 * d->logs->set.dirty_max || dir_failed(d)) queue_poke_writer(d);
+    journal_settle(&d->journal);
     metric_add(M_commits, 1);
     c->logs_n = 0;
-    c->phase = COMMIT_IDLE;
+    c->phase = c->files > 1 && journal_wanted(d) ? COMMIT_MAKE : COMMIT_IDLE;
+}
+
+/* The group cannot be written: its logs go direct after all (J1, J17). What was captured stays what was captured. */
+static void ungroup(struct commit *c)
+{
+    int jobs = c->jobs_n;
+    for (int i = 0; i < c->logs_n; i++) {
+        struct commit_log *cl = &c->logs[i];
+        if (!cl->journal) continue;
+        cl->journal = false;
+        pthread_mutex_lock(&cl->log->mu);
+        add_jobs(c, &jobs, cl->log, true);
+        pthread_mutex_unlock(&cl->log->mu);
+    }
+    pthread_mutex_lock(&c->mu);
+    c->jobs_n = jobs;
+    pthread_mutex_unlock(&c->mu);
+}
+
+static void write_group(struct commit *c)
+{
+    int rc = dir_failed(c->dir) ? -EIO : journal_write(&c->dir->journal, c);
+    if (rc == 1) ungroup(c);
+    else if (rc < 0) {
+        pthread_mutex_lock(&c->mu);
+        c->rc = rc;
+        pthread_mutex_unlock(&c->mu);
+    }
 }
 
 bool commit_step(struct commit *c)
@@ -233,10 +309,15 @@ bool commit_step(struct commit *c)
     pthread_mutex_lock(&c->step);
     if (c->phase == COMMIT_IDLE) {
         worked = capture(c);
-        if (worked) {
-            c->phase = COMMIT_SYNC;
-            call_helpers(c);
-        }
+        if (worked) c->phase = c->grouped ? COMMIT_GROUP : COMMIT_SYNC;
+        if (worked && !c->grouped) call_helpers(c);
+    } else if (c->phase == COMMIT_GROUP) {
+        write_group(c);
+        c->phase = COMMIT_SYNC;
+        call_helpers(c);
+    } else if (c->phase == COMMIT_MAKE) {
+        journal_make(&c->dir->journal);
+        c->phase = COMMIT_IDLE;
     } else if (!next_job(c)) {
         pthread_mutex_lock(&c->mu);
         while (c->jobs_running > 0) pthread_cond_wait(&c->cv, &c->mu);

@@ -33,7 +33,7 @@ static struct plog **all_logs(struct logs *l, int *n)
     *n = 0;
     pthread_mutex_lock(&l->mu);
     list_each (it, &l->all) {
-        if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
         v[(*n)++] = plog_ref(container_of(it, struct plog, all_link));
     }
     pthread_mutex_unlock(&l->mu);
@@ -89,12 +89,37 @@ static int maint_failed(struct plog *p, const char *what, int rc)
     return gone ? E_GONE : dir_fail(p->dir, what, p->path, rc);
 }
 
+/* What the journal made durable up to the segment's end is synced in it too; all before it is sealed and was. */
+static int seal_sync(struct plog *p, struct segment *s, int64_t end)
+{
+    pthread_mutex_lock(&p->mu);
+    bool owes = seg_owes(s);
+    uint32_t written = s->written, cuts = s->cuts;
+    pthread_mutex_unlock(&p->mu);
+    int rc = owes ? seg_pin(s, false) : 0;
+    if (rc < 0) return err_of_errno(rc);
+    if (owes) {
+        rc = p->logs->fs->datasync(p->logs->fs, rc);
+        metric_add(M_sys_sync, 1);
+        seg_unpin(s);
+        if (rc < 0) return E_IO; /* final, whatever it was (J6) */
+    }
+    pthread_mutex_lock(&p->mu);
+    plog_synced_to(p, s, written, cuts);
+    assert(p->durable >= end);
+    p->flushed = MAX(p->flushed, end);
+    pthread_mutex_unlock(&p->mu);
+    return 0;
+}
+
 static int seal_one(struct plog *p, struct segment *s, struct segment *next)
 {
     struct fs *fs = p->logs->fs;
     char path[SEG_PATH];
     struct bytes snapshot = { 0 };
-    int rc = seg_load(s);
+    int rc = seal_sync(p, s, next->base);
+    if (rc < 0) return maint_failed(p, "segment", rc);
+    rc = seg_load(s);
     if (rc == 0) rc = seg_save_indexes(s);
     if (rc < 0) return maint_failed(p, "index", rc);
     seg_path(s, SEG_TXN, path);
@@ -163,11 +188,11 @@ static bool is_metadata(const struct plog *p) { return slice_eq(slice_of(p->topi
 int64_t plog_recovery_point(struct plog *p)
 {
     pthread_mutex_lock(&p->mu);
-    int64_t r = p->durable;
+    int64_t r = p->flushed; /* J9: the journal does not count */
     struct segment *active = plog_active(p);
     /* The indexes of what was appended are not durable, so a start must walk this segment: R stays below durable, which a crash leaves, so that it
      * never looks like the end of a log that was closed (J9). */
-    if (p->appended && active->size > 0) r = MIN(r, MAX(active->base, p->durable - 1));
+    if (p->appended && active->size > 0) r = MIN(r, MAX(active->base, p->flushed - 1));
     for (int i = 0; i + 1 < p->segs_n; i++) {
         if (p->segs[i]->saved) continue;
         r = MIN(r, p->segs[i + 1]->base - 1);
@@ -185,7 +210,7 @@ int house_checkpoint_dir(struct log_dir *d)
     if (dir_failed(d)) return E_OFFLINE;
     pthread_mutex_lock(&l->house.checkpoint_mu);
     struct plog **v = all_logs(l, &n);
-    struct plog **named = mem_alloc((size_t)MAX(n, 1) * sizeof(*named)); /* borrowed from v */
+    struct plog **named = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed from v */
     int points_more = d->recovery_n, starts_more = d->starts_n;
     struct checkpoint_entry *points = mem_alloc((size_t)MAX(n + points_more, 1) * sizeof(*points));
     struct checkpoint_entry *starts = mem_alloc((size_t)MAX(n + starts_more, 1) * sizeof(*starts));

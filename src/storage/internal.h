@@ -4,12 +4,14 @@
  *   1 plog.maint   maintenance of one log: sealing, retention, deletion, recovery; held across system calls, workers (and a first use) only
  *   2 commit.step  one commit step of a log directory at a time; held across system calls, workers only
  *   3 plog.mu      the tail state; never across a system call
- *   4 leaves       log_dir.write_mu, commit.mu, house.mu, logs.mu, fdcache.mu: nothing is taken under them (fdcache.mu under none of ours)
+ *   4 leaves       log_dir.write_mu, commit.mu, journal.mu, house.mu, logs.mu, fdcache.mu: nothing is taken under them (fdcache.mu under none of
+ *                  ours)
  * The append queue is no lock but an ownership (plog.q): only its owner writes to the active segment, rolls, and touches pend_*, run, next. */
 #pragma once
 #include "checkpoint.h"
 #include "epochs.h"
 #include "fdcache.h"
+#include "journal.h"
 #include "pstate.h"
 #include "seg.h"
 #include <errno.h>
@@ -36,6 +38,14 @@ enum q_state {
     Q_FREE,
     Q_RUNNING, /* somebody is draining it, on some thread */
     Q_HANDED   /* owned by the write worker's list; may be taken over by a worker */
+};
+
+/* One entry for the journal, encoded: what one run of the queue wrote to a segment. */
+struct staged {
+    struct staged *next;
+    int64_t first, last;
+    size_t n;
+    uint8_t bytes[]; /* entry header and batches */
 };
 
 /* What a plog keeps per loop that uses it: appends of the present turn, and watchers. Touched at home only but for armed, posted. */
@@ -65,6 +75,12 @@ struct plog {
 
     pthread_mutex_t mu; /* all down to `nodes` */
     int64_t start, durable, watermark, stable, end;
+    int64_t flushed; /* the segments themselves are fdatasynced below it (J9); ≤ durable, which the journal may have made so */
+    int64_t durable_seq; /* newest group when `durable` was published: it and older ones hold nothing at or above durable */
+    struct staged *staged, **staged_end; /* [durable, end) for the next group, unless `unstaged` (J1, J3) */
+    size_t staged_n;
+    bool unstaged;     /* something appended since the last capture is not staged: all of it goes direct (J1) */
+    bool no_journal;   /* the metadata log (J12) */
     int64_t mark_base; /* file position of the watermark: segment and bytes */
     uint32_t mark_at;
     int64_t end_bytes, mark_bytes; /* appended in this run, up to the end and up to the watermark */
@@ -85,7 +101,7 @@ struct plog {
     pthread_cond_t q_cv;
     bool dirty_queued;      /* linked in the directory's commit */
     struct list dirty_link; /* under commit.mu */
-    int64_t debt;           /* bytes counted in dir->debt by appends not captured yet */
+    int64_t debt;           /* bytes counted in dir->debt by appends, and not synced in the segments yet (J20) */
     int64_t unflushed;      /* records appended since the last capture (flush.messages > 1) */
     int64_t flush_due_us;   /* flush.ms; INT64_MAX: not waiting */
 
@@ -93,6 +109,10 @@ struct plog {
     int64_t newest_snapshot; /* found at open; -1: none */
 
     _Atomic(struct plog_node *) nodes; /* grows only */
+
+    /* Under dir->journal.mu. */
+    struct list journal_link; /* in journal.owing, with a reference, while groups hold what its segments are not known to */
+    int64_t journal_from, journal_last; /* first and last group that may */
 
     /* Queue owner's. */
     int64_t next; /* next offset to give */
@@ -123,14 +143,16 @@ struct commit_log {
     int64_t base; /* file position of `end` */
     uint32_t at;
     int64_t bytes; /* end_bytes then */
-    int64_t debt;
+    bool journal;  /* its bytes are `staged`, [durable, end); else its segments are synced (J1) */
+    struct staged *staged;
 };
 /* One thing to sync. */
 struct commit_job {
-    struct segment *seg; /* its .log; one reference; NULL: the directory of `log` */
-    struct plog *log;    /* borrowed from the commit_log */
+    struct segment *seg;    /* its .log; one reference; NULL: the directory of `log` */
+    uint32_t written, cuts; /* of seg, as captured */
+    struct plog *log;       /* borrowed from the commit_log */
 };
-enum commit_phase { COMMIT_IDLE, COMMIT_SYNC };
+enum commit_phase { COMMIT_IDLE, COMMIT_GROUP, COMMIT_SYNC, COMMIT_MAKE };
 enum { COMMIT_HELPERS = 7 };
 struct commit {
     struct log_dir *dir;
@@ -140,6 +162,8 @@ struct commit {
     int logs_n, logs_cap;
     struct commit_job *jobs;
     int jobs_cap;
+    int files;    /* logs with something to commit, of this commit */
+    bool grouped; /* some of them by the journal */
     pthread_mutex_t mu;
     pthread_cond_t cv;
     struct list dirty; /* of plog.dirty_link, each with a reference */
@@ -148,6 +172,30 @@ struct commit {
     struct kicked worker;
     struct worker *helpers[COMMIT_HELPERS]; /* under step */
     int helpers_n;
+};
+
+/* The journal while running. Groups are written under commit.step, one at a time (J6). */
+enum journal_state {
+    JOURNAL_OFF,   /* not wanted, or there is no room: every commit goes direct */
+    JOURNAL_NONE,  /* made when a commit has to sync more than one file (J17) */
+    JOURNAL_READY, /* appends are staged */
+    JOURNAL_CLOSED /* no further group; what it holds is synced in the segments (J17) */
+};
+struct journal {
+    struct log_dir *dir;
+    _Atomic int state; /* enum journal_state; changed under commit.step */
+    int fd;
+    char *path;
+    struct journal_ids ids;
+    int64_t max; /* bytes the file may grow to */
+    pthread_mutex_t mu;
+    struct ring ring;
+    int64_t next, done; /* seq of the next group; of the newest whose sync returned */
+    int64_t told;       /* oldest live seq as that one says */
+    struct list owing;  /* of plog.journal_link, rising journal_from */
+    struct iovec *iov;  /* commit.step's */
+    int iov_cap;
+    struct kicked syncer;
 };
 
 /* ---- directories --------------------------------------------------------------------------------------------------------------------- */
@@ -170,6 +218,7 @@ struct log_dir {
     _Atomic bool full;
     _Atomic int partitions;
     struct commit commit;
+    struct journal journal;
     struct kicked writer;
     pthread_mutex_t write_mu;
     struct list write_list;
@@ -177,8 +226,9 @@ struct log_dir {
     struct arena arena;     /* of the checkpoints as they were found */
     struct checkpoint_entry *recovery, *starts, *cleaner;
     int recovery_n, starts_n, cleaner_n;
-    bool *recovery_taken, *starts_taken; /* under logs.mu: that log was opened or made in this run and speaks for itself; the others' entries are kept */
-    _Atomic bool unopened;               /* a log could not be opened: the clean stop leaves no marker (K3) */
+    bool *recovery_taken,
+        *starts_taken; /* under logs.mu: that log was opened or made in this run and speaks for itself; the others' entries are kept */
+    _Atomic bool unopened; /* a log could not be opened: the clean stop leaves no marker (K3) */
 };
 
 /* Files or directories to be removed later (file.delete.delay.ms). */
@@ -211,7 +261,7 @@ struct house { /* maintenance: one shared worker, woken by whoever has work for 
 };
 
 struct settings {
-    int64_t dirty_max, disk_reserve, hot;
+    int64_t dirty_max, disk_reserve, hot, journal_max;
     int64_t checkpoint_ms, retain_ms, expire_check_ms, producer_expire_ms;
     int recovery_threads;
 };
@@ -231,7 +281,9 @@ struct logs {
     _Atomic bool closing;
     _Atomic int64_t max_producer_id;
     struct house house;
-    struct cleaner *cleaner; /* clean.h */
+    struct cleaner *cleaner;      /* clean.h */
+    struct logs_truth truth;      /* what the metadata log said (J12, J14) */
+    _Atomic int32_t quorum_epoch; /* of this run; -1: not known, no journal is made */
 };
 
 enum { RUN_MAX_BYTES = 256 * 1024, RUN_MAX_APPENDS = 256, WRITE_MAX_BYTES = 8 * 1024 * 1024, DRAIN_ROUNDS = 8 };
@@ -261,7 +313,7 @@ int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. 
 
 /* ---- logs.c ---- */
 /* What the directory's checkpoints said of logs that were not opened in this run, added to entries; under logs.mu. */
-int  dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
+int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
 bool plog_name_eq(const struct map_node *n, const void *key);
 
 /* ---- watch.c ---- */
@@ -287,6 +339,41 @@ void commit_start(struct commit *c);
 void commit_stop(struct commit *c);
 void commit_want(struct plog *p);   /* links p for the next commit and starts it; without locks */
 bool commit_step(struct commit *c); /* worker: one step; false: nothing to do */
+
+/* ---- journal.c ---- */
+enum { STAGE_BATCH_MAX = 32 * 1024, STAGE_LOG_MAX = 1024 * 1024 };
+void journal_init(struct journal *j, struct log_dir *d);
+void journal_free(struct journal *j);
+void journal_start(struct journal *j); /* the sync worker */
+void journal_stop(struct journal *j);
+static inline bool journal_ready(struct log_dir *d)
+{
+    return atomic_load_explicit(&d->journal.state, memory_order_acquire) == JOURNAL_READY;
+}
+/* The entry of a run that was just written: n bytes in v at position `at` of the segment at base. Queue owner, without locks. */
+struct staged *journal_stage(const struct plog *p, int64_t base, uint32_t at, int64_t first, int64_t last, const struct iovec *v,
+                             int v_n, size_t n);
+void staged_free(struct staged *s);     /* the whole chain */
+bool journal_wanted(struct log_dir *d); /* would it be made? */
+void journal_make(struct journal *j);   /* commit.step held: NONE -> READY, or OFF when there is no room */
+/* commit.step held: one group of everything staged in c->logs: 0, durable; 1: not possible now, these logs go direct; or -errno, final (J6). */
+int journal_write(struct journal *j, struct commit *c);
+void journal_settle(struct journal *j); /* a commit is over: kicks the sync worker when there is much to do */
+void journal_paid(struct plog *p);      /* all that groups hold of p is synced in its segments, or p is gone: released (J7) */
+bool journal_sync_oldest(
+    struct journal *j); /* syncs the log that holds the oldest group: false when none does, or it must wait for a commit */
+int journal_remove(struct journal *j); /* clean stop, nothing is owed: 0 or -errno */
+/* Under mu: a sync of s succeeded that was begun when it had written and cuts. */
+void plog_synced_to(struct plog *p, struct segment *s, uint32_t written, uint32_t cuts);
+static inline bool seg_owes(const struct segment *s)
+{
+    return s->written > s->synced || s->cuts != s->cuts_synced;
+} /* under mu */
+/* Worker: syncs the segments up to durable; groups up to *seq hold nothing of p any more that is not in them. 0 or E_OFFLINE. */
+int plog_sync(struct plog *p, int64_t *seq);
+
+/* ---- journal_replay.c ---- */
+int journal_replay(struct log_dir *d, struct why *why); /* before anything of the directory is touched (J11–J14). Blocks */
 
 /* ---- house.c ---- */
 int house_start(struct logs *l);

@@ -18,6 +18,7 @@ static void read_settings(const struct conf *c, struct settings *set)
     *set = (struct settings){ .dirty_max = conf_i64(c, CONF_ODRADEK_DIRTY_MAX),
                               .disk_reserve = conf_i64(c, CONF_ODRADEK_DISK_RESERVE),
                               .hot = conf_i64(c, CONF_ODRADEK_HOT),
+                              .journal_max = conf_i64(c, CONF_ODRADEK_JOURNAL_MAX),
                               .checkpoint_ms = MIN(conf_i64(c, CONF_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
                                                    conf_i64(c, CONF_LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS)),
                               .retain_ms = conf_i64(c, CONF_LOG_RETENTION_CHECK_INTERVAL_MS),
@@ -66,6 +67,7 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     list_init(&d->write_list);
     arena_init(&d->arena);
     commit_init(&d->commit, d);
+    journal_init(&d->journal, d);
     fdcache_init(&d->fds, l->fs, fd_cap(l));
 
     int rc = fs_mkdirs(l->fs, d->path);
@@ -112,6 +114,8 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
     l->dirs_n = n;
     l->dirs = mem_zalloc((size_t)n * sizeof(*l->dirs));
     atomic_init(&l->max_producer_id, -1);
+    l->truth.quorum_epoch = -1;
+    atomic_init(&l->quorum_epoch, -1);
     pthread_mutex_init(&l->mu, NULL);
     list_init(&l->all);
     read_settings(conf, &l->set);
@@ -157,6 +161,7 @@ static void stop_workers(struct logs *l)
     for (int i = 0; i < l->dirs_n; i++) {
         kick_stop(&l->dirs[i].writer);
         commit_stop(&l->dirs[i].commit);
+        journal_stop(&l->dirs[i].journal);
     }
     house_stop(l);
 }
@@ -170,7 +175,10 @@ void logs_free(struct logs **lp)
     if (l->begun) stop_workers(l);
     house_free(l);
     clean_free(l);
-    for (int i = 0; i < l->dirs_n; i++) commit_free(&l->dirs[i].commit);
+    for (int i = 0; i < l->dirs_n; i++) {
+        commit_free(&l->dirs[i].commit);
+        journal_free(&l->dirs[i].journal);
+    }
     struct list *n;
     while ((n = list_pop(&l->all))) {
         struct plog *p = container_of(n, struct plog, all_link);
@@ -295,9 +303,20 @@ int plog_before_write(struct plog *p)
     return rc < 0 ? dir_fail(p->dir, "clean marker", p->dir->path, rc) : 0;
 }
 
+void logs_tell(struct logs *l, const struct logs_truth *t) { l->truth = *t; }
+
+void logs_lead(struct logs *l, int32_t quorum_epoch) { atomic_store(&l->quorum_epoch, quorum_epoch); }
+
 int logs_begin(struct logs *l, struct why *w)
 {
     assert(!l->begun);
+    for (int i = 0; i < l->dirs_n; i++) { /* J14: all of them, before anything that could disown one */
+        struct log_dir *d = &l->dirs[i];
+        if (dir_failed(d)) continue;
+        int rc = journal_replay(d, w);
+        if (rc < 0 && !all_failed_but(l, d)) dir_fail(d, "journal", d->path, rc);
+        else if (rc < 0) return rc;
+    }
     for (int i = 0; i < l->dirs_n; i++) {
         struct log_dir *d = &l->dirs[i];
         if (dir_failed(d)) continue;
@@ -313,6 +332,7 @@ int logs_begin(struct logs *l, struct why *w)
         snprintf(name, sizeof(name), "write-%d", i);
         atomic_store(&d->writer.w, worker_start(l->world, name, writer_turn, d));
         commit_start(&d->commit);
+        journal_start(&d->journal);
     }
     house_start(l);
     clean_start(l);
@@ -420,7 +440,6 @@ static int open_existing(struct plog *p, struct why *w)
     bool metadata = slice_eq(slice_of(p->topic), METADATA_TOPIC);
     int rc = partmeta_read(p->logs->fs, p->path, &id, w);
     if (rc == E_NOT_FOUND) {
-        rc = 0;
         if (!uuid_is_zero(p->topic_id)) {
             if ((rc = remove_marker(d)) == 0) rc = partmeta_write(p->logs->fs, p->path, p->topic_id);
             if (rc < 0) return why(w, rc, "%s: partition.metadata: %s", p->path, err_text(rc));
@@ -617,6 +636,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     int rc = 0;
     pthread_mutex_lock(&p->maint);
     leave(plog_ref(p));
+    journal_paid(p); /* its deletion is durable in the metadata log (J7) */
     if (!dir_failed(p->dir)) {
         partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_DELETE, rnd_uuid(l->world->rnd));
         snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
@@ -640,7 +660,7 @@ int64_t logs_max_producer_id(struct logs *l)
     int n = 0, cap = 0;
     pthread_mutex_lock(&l->mu);
     list_each (it, &l->all) {
-        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
         v[n++] = plog_ref(container_of(it, struct plog, all_link));
     }
     pthread_mutex_unlock(&l->mu);
@@ -713,7 +733,7 @@ int logs_close(struct logs *l, int64_t broker_epoch)
     atomic_store(&l->closing, true); /* appends are refused from here on */
     pthread_mutex_lock(&l->mu);
     list_each (it, &l->all) {
-        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
+        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
         v[n++] = plog_ref(container_of(it, struct plog, all_link));
     }
     pthread_mutex_unlock(&l->mu);
@@ -726,6 +746,8 @@ int logs_close(struct logs *l, int64_t broker_epoch)
     for (int i = 0; i < l->dirs_n; i++)
         while (commit_step(&l->dirs[i].commit)) {}
     stop_workers(l);
+    for (int i = 0; i < l->dirs_n; i++) /* J18: when the segments have it all, the journal may go */
+        while (journal_sync_oldest(&l->dirs[i].journal)) {}
     l->begun = false;
 
     struct closing c = { .v = v, .errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(int)) };
@@ -736,10 +758,11 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         for (int i = 0; i < n && one == 0; i++) {
             if (v[i]->dir != dir) continue;
             one = c.errs[i];
-            if (one == 0 && v[i]->durable < v[i]->end) one = E_IO;
+            if (one == 0 && v[i]->flushed < v[i]->end) one = E_IO;
             if (one < 0) log_error("storage", "log not closed, no clean marker", KV_STR("log", v[i]->name), KV_ERR(one));
         }
         if (one == 0) one = house_checkpoint_dir(dir);
+        if (one == 0) one = journal_remove(&dir->journal) < 0 ? E_IO : 0; /* J18: before the marker */
         if (one == 0) one = l->fs->sync_dir(l->fs, dir->path) < 0 ? E_IO : 0;
         if (one == 0 && atomic_load(&dir->unopened)) {
             log_warn("storage", "a log could not be opened, no clean marker", KV_STR("dir", dir->path));

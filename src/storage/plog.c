@@ -20,11 +20,13 @@ struct plog *plog_new(struct log_dir *d, const struct plog_spec *spec)
     p->leader_epoch = spec->leader_epoch;
     p->flush_due_us = INT64_MAX;
     p->dirty_from = -1;
+    p->no_journal = slice_eq(spec->topic, S("__cluster_metadata"));
     pthread_mutex_init(&p->mu, NULL);
     pthread_mutex_init(&p->maint, NULL);
     pthread_cond_init(&p->q_cv, NULL);
     list_init(&p->queue);
     list_init(&p->dirty_link);
+    list_init(&p->journal_link);
     list_init(&p->write_link);
     list_init(&p->house_link);
     list_init(&p->all_link);
@@ -51,6 +53,7 @@ void plog_unref(struct plog **pp)
     }
     for (int i = 0; i < p->segs_n; i++) seg_unref(&p->segs[i]);
     mem_free(p->segs);
+    staged_free(p->staged);
     pstate_free(&p->ps);
     pstate_run_free(&p->run);
     epochs_free(&p->epochs);
@@ -79,7 +82,7 @@ void plog_add_segment(struct plog *p, struct segment *s)
     assert(p->segs_n == 0 || p->segs[p->segs_n - 1]->base < s->base);
     if (p->segs_n == p->segs_cap) {
         p->segs_cap = MAX(4, p->segs_cap * 2);
-        p->segs = mem_realloc(p->segs, (size_t)p->segs_cap * sizeof(*p->segs));
+        p->segs = mem_realloc(p->segs, (size_t)p->segs_cap * sizeof(struct segment *));
     }
     p->segs[p->segs_n++] = s;
 }

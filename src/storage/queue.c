@@ -206,10 +206,42 @@ static int write_failed(struct run *r, int fd, int rc)
     struct fs *fs = p->logs->fs;
     if (rc != -ENOSPC && rc != -EDQUOT) return dir_fail(p->dir, "write", p->path, rc); /* J6 */
     int cut = fs->truncate(fs, fd, r->at);                                             /* J11 */
+    pthread_mutex_lock(
+        &p->mu); /* what was cut may be on the disk already, in whole batches: nothing is staged before the cut is synced (J13) */
+    r->seg->cuts++;
+    pthread_mutex_unlock(&p->mu);
     if (cut < 0) return dir_fail(p->dir, "cut after a failed write", p->path, cut);
     if (!atomic_exchange(&p->dir->full, true))
         log_warn("storage", "no space left, appends are refused", KV_STR("dir", p->dir->path));
     return E_NO_SPACE;
+}
+
+/* The run for the journal, or NULL when it goes direct (J1). */
+static struct staged *run_stage(const struct run *r)
+{
+    const struct plog *p = r->log;
+    if (!journal_ready(p->dir) || p->no_journal || r->conf.flush_messages != 1 || r->n > STAGE_LOG_MAX) return NULL;
+    for (int i = 0; i < r->iov_n; i++)
+        if (r->iov[i].iov_len > STAGE_BATCH_MAX) return NULL;
+    return journal_stage(p, r->seg->base, r->at, r->good[0]->first, r->good[r->iov_n - 1]->last, r->iov, r->iov_n, r->n);
+}
+
+/* Links the entry (NULL: there is none) to what the next commit finds; returns what is of no use any more. Under p->mu. */
+static struct staged *take_staged(struct plog *p, struct staged *entry, const struct segment *s)
+{
+    if (entry && !p->unstaged && plog_synced(p) && s->cuts == s->cuts_synced && p->staged_n + entry->n <= 2 * STAGE_LOG_MAX) {
+        if (!p->staged) p->staged_end = &p->staged;
+        *p->staged_end = entry;
+        p->staged_end = &entry->next;
+        p->staged_n += entry->n;
+        return NULL;
+    }
+    struct staged *unused = p->staged; /* one way at a time: from here to the next capture all goes direct (J1) */
+    if (entry) entry->next = unused;
+    p->staged = NULL;
+    p->staged_n = 0;
+    p->unstaged = true;
+    return entry ? entry : unused;
 }
 
 static int run_write(struct run *r)
@@ -242,6 +274,7 @@ static int run_write(struct run *r)
         if (rc < 0) return run_fail(r, dir_fail(d, "transaction index", path, rc));
     }
 
+    struct staged *entry = run_stage(r), *unused; /* J3: it is in the segment in full */
     bool commit, moved = false, flush_timer = false;
     int64_t flush_due = INT64_MAX;
     pthread_mutex_lock(&p->mu);
@@ -249,7 +282,9 @@ static int run_write(struct run *r)
     s->size = r->at + r->n;
     p->end_bytes += r->n;
     s->gauge = r->gauge;
-    s->dirty = true;
+    if (!seg_owes(s)) s->synced = r->at;
+    s->written = s->size;
+    unused = take_staged(p, entry, s);
     if (p->pend_off.n) bytes_put(&s->off.tail, p->pend_off.p, p->pend_off.n);
     if (p->pend_time.n) bytes_put(&s->time.tail, p->pend_time.p, p->pend_time.n);
     p->end = p->next;
@@ -280,6 +315,7 @@ static int run_write(struct run *r)
 
     atomic_fetch_add_explicit(&d->written, r->n, memory_order_relaxed);
     metric_add(M_appended_bytes, r->n);
+    staged_free(unused);
     if (commit) commit_want(p);
     if (flush_timer) house_flush_at(p->logs, flush_due);
     if (moved) plog_notify(p);
@@ -341,7 +377,7 @@ int queue_roll(struct plog *p)
     old->sealed = true;
     old->mtime_ms = s->created_ms;
     plog_add_segment(p, s);
-    bool commit = old->dirty;
+    bool commit = p->durable < p->end;
     pthread_mutex_unlock(&p->mu);
     bytes_free(&time);
     if (commit) commit_want(p); /* also with flush.messages > 1, as Kafka flushes what it rolled */

@@ -47,7 +47,8 @@ struct segment {
     int64_t heat;                  /* dir->written when position 0 was written; INT64_MIN / 2: long ago */
     uint32_t warm, warm_to;        /* (mu) last prefaulted stretch */
     bool loaded;                   /* (mu) gauge and index counts are known */
-    bool dirty;                    /* (mu) appended since the last capture (J2) */
+    uint32_t written, synced;      /* (mu) as of the last append of this run; below that its bytes are fdatasynced (J9) */
+    uint32_t cuts, cuts_synced;    /* (mu) failed appends cut off (J11), and those whose cutting is fdatasynced */
     bool entry_unsynced;           /* (mu) its name is not durable yet (J8) */
     bool sealed;                   /* (mu) never appended again */
     bool saved;                    /* (mu) sealed, and its indexes and the snapshot at its end are durable (J9) */

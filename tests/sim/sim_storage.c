@@ -8,6 +8,7 @@
  *   P2 offsets follow each other, every record was sent by somebody, none is there twice (a producer's retry is one)
  *   P3 the log start is where the last answered DeleteRecords put it, or above
  *   P4 the last stable offset and the aborted transactions are those that a scan of the log gives
+ *   P6 a journal that is found is replayed, without a word of damage, and never set aside
  *   P5 without faults everything becomes durable in the end, and whoever watches is woken
  *
  *   sim_storage [SEEDS [FIRST]]   prints the seed that failed; ODR_SEED=n runs that one alone, with log lines */
@@ -62,6 +63,7 @@ struct sim_run {
     struct watch watch;
     bool woken, watching, faulty;
     int64_t unsynced; /* log that has flush.messages > 1; −1 none */
+    int32_t epoch;    /* of the quorum, as quorum-state would say */
     int life;
 };
 
@@ -96,7 +98,10 @@ static void open_logs(struct sim_run *s)
     struct topic_conf tc[LOGS];
     int errs[LOGS];
     struct why why = { "" };
+    rig_open(&s->r);
+    logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch });
     rig_begin(&s->r);
+    logs_lead(s->r.logs, ++s->epoch); /* J14: durable before a journal is made */
     for (int i = 0; i < LOGS; i++) {
         tc[i] = rig_topic_conf(&s->r, i == s->unsynced ? "flush.messages=7" : "");
         tc[i].segment_bytes = 2000;
@@ -527,7 +532,12 @@ static void one_seed(uint64_t seed)
     s->rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
     s->unsynced = rnd(s, 3) == 0 ? 2 : -1;
     struct world *w = world_sim_new(seed);
-    rig_init(&s->r, w, "/data", "odradek.dirty.max=1048576\nlog.retention.check.interval.ms=20000\nlog.retention.bytes=-1\n");
+    static const int journals[] = { 0, 16384, 24576, 65536, 262144 }; /* from none over a few groups to plenty */
+    char conf[200];
+    snprintf(conf, sizeof(conf),
+             "odradek.dirty.max=1048576\nlog.retention.check.interval.ms=20000\nlog.retention.bytes=-1\nodradek.journal.max=%d\n",
+             journals[rnd(s, ARRAY_LEN(journals))]);
+    rig_init(&s->r, w, "/data", conf);
     for (s->life = 0; s->life < LIVES; s->life++) live(s);
     open_logs(s);
     for (int i = 0; i < LOGS; i++) {
@@ -543,7 +553,28 @@ static void one_seed(uint64_t seed)
     world_free(&w);
 }
 
-static void quiet(void *arg, enum log_level level, struct slice line) {}
+static int64_t journals_made, journals_replayed, written, kept;
+
+static bool says(struct slice line, const char *what) { return memmem(line.p, line.n, what, strlen(what)) != NULL; }
+
+static int64_t number(struct slice line, const char *key)
+{
+    const char *at = memmem(line.p, line.n, key, strlen(key));
+    return at ? atoll(at + strlen(key)) : 0;
+}
+
+static void listen(void *arg, enum log_level level, struct slice line)
+{
+    journals_made += says(line, "commit journal made");
+    CHECK(!says(line, "commit journal set aside") && !says(line, "commit journal: "), S_FMT, S_ARG(line)); /* P6 */
+    if (says(line, "commit journal replayed")) {
+        journals_replayed++;
+        written += number(line, "written=");
+        kept += number(line, "kept=");
+        CHECK(number(line, "damaged=") == 0, S_FMT, S_ARG(line));
+    }
+    if (arg) fprintf(stderr, S_FMT "\n", S_ARG(line));
+}
 
 int main(int argc, char **argv)
 {
@@ -552,11 +583,14 @@ int main(int argc, char **argv)
     if (one) {
         first = strtoull(one, NULL, 10);
         n = 1;
-    } else log_sink(quiet, NULL);
+    }
+    log_sink(listen, one ? stderr : NULL);
     for (uint64_t seed = first; seed < first + n; seed++) {
         fprintf(stderr, "\rseed %llu", (unsigned long long)seed);
         one_seed(seed);
     }
-    fprintf(stderr, "\r%llu seeds from %llu: all promises kept\n", (unsigned long long)n, (unsigned long long)first);
+    fprintf(stderr, "\r%llu seeds from %llu: all promises kept; %lld journals, %lld replayed: %lld batches written, %lld kept\n",
+            (unsigned long long)n, (unsigned long long)first, (long long)journals_made, (long long)journals_replayed,
+            (long long)written, (long long)kept);
     return 0;
 }
