@@ -217,7 +217,8 @@ int conf_dynamic_check(const struct conf *c, bool per_broker, const struct conf_
 enum { TOPIC_CODEC_PRODUCER = -1 }; /* else the codec's number in batch attributes: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd */
 /* Resolved: for the hot path; plain data, copy it */
 struct topic_conf {
-    int64_t segment_ms, segment_jitter_ms;
+    int64_t segment_ms; /* of a compacted topic no more than max_compaction_lag_ms */
+    int64_t segment_jitter_ms;
     int64_t retention_ms;    /* -1: for ever */
     int64_t retention_bytes; /* -1: no limit */
     /* 1: acks=all waits for the disk, the high watermark is durable; INT64_MAX: the page cache counts */

@@ -286,27 +286,27 @@ CONF(LISTENER_SECURITY_PROTOCOL_MAP, "listener.security.protocol.map", STRING,
     "Protocol of each listener name, NAME:PROTOCOL with commas.")
 CONF(LISTENERS, "listeners", LIST, "PLAINTEXT://:9092", LIST_FULL, HIGH, PER_BROKER, HONOUR,
     "Addresses to listen on, NAME://host:port with commas; an empty host means every address, localhost both loopback addresses.")
-CONF(LOG_CLEANER_BACKOFF_MS, "log.cleaner.backoff.ms", LONG, "15000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, AHEAD("compaction"),
+CONF(LOG_CLEANER_BACKOFF_MS, "log.cleaner.backoff.ms", LONG, "15000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, HONOUR,
     "How long the cleaner sleeps when no log needs cleaning.")
 CONF(LOG_CLEANER_DEDUPE_BUFFER_SIZE, "log.cleaner.dedupe.buffer.size", LONG, "134217728", ANY, MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "Most memory the cleaner's offset map may take, over all its threads.")
+    HONOUR, "Most memory the cleaner's offset map may take, over all its threads.")
 CONF(LOG_CLEANER_DELETE_RETENTION_MS, "log.cleaner.delete.retention.ms", LONG, "86400000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "How long tombstones stay in compacted topics after they were cleaned.")
-CONF(LOG_CLEANER_ENABLE, "log.cleaner.enable", BOOLEAN, "true", ANY, MEDIUM, READ_ONLY, AHEAD("compaction"),
+    HONOUR, "How long tombstones stay in compacted topics after they were cleaned.")
+CONF(LOG_CLEANER_ENABLE, "log.cleaner.enable", BOOLEAN, "true", ANY, MEDIUM, READ_ONLY, HONOUR,
     "Whether compacted topics are cleaned.")
 CONF(LOG_CLEANER_IO_BUFFER_LOAD_FACTOR, "log.cleaner.io.buffer.load.factor", DOUBLE, "0.9", ANY, MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "How full the cleaner's offset map may get.")
+    HONOUR, "How full the cleaner's offset map may get.")
 CONF(LOG_CLEANER_IO_BUFFER_SIZE, "log.cleaner.io.buffer.size", INT, "524288", AT_LEAST(0), MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "Memory of the cleaner's read and write buffers, over all its threads.")
+    HONOUR, "Memory of the cleaner's read and write buffers, over all its threads.")
 CONF(LOG_CLEANER_IO_MAX_BYTES_PER_SECOND, "log.cleaner.io.max.bytes.per.second", DOUBLE, "1.7976931348623157E308", ANY, MEDIUM,
-    CLUSTER_WIDE, AHEAD("compaction"), "Most the cleaner reads and writes per second.")
+    CLUSTER_WIDE, HONOUR, "Most the cleaner reads and writes per second.")
 CONF(LOG_CLEANER_MAX_COMPACTION_LAG_MS, "log.cleaner.max.compaction.lag.ms", LONG, "9223372036854775807", AT_LEAST(1), MEDIUM,
-    CLUSTER_WIDE, AHEAD("compaction"), "Longest time a record may stay uncompacted.")
+    CLUSTER_WIDE, HONOUR, "Longest time a record may stay uncompacted.")
 CONF(LOG_CLEANER_MIN_CLEANABLE_RATIO, "log.cleaner.min.cleanable.ratio", DOUBLE, "0.5", BETWEEN(0, 1), MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "Share of uncleaned bytes from which a log is worth cleaning.")
+    HONOUR, "Share of uncleaned bytes from which a log is worth cleaning.")
 CONF(LOG_CLEANER_MIN_COMPACTION_LAG_MS, "log.cleaner.min.compaction.lag.ms", LONG, "0", AT_LEAST(0), MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "Shortest time a record stays uncompacted.")
-CONF(LOG_CLEANER_THREADS, "log.cleaner.threads", INT, "1", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, AHEAD("compaction"),
+    HONOUR, "Shortest time a record stays uncompacted.")
+CONF(LOG_CLEANER_THREADS, "log.cleaner.threads", INT, "1", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, HONOUR,
     "Cleaner threads.")
 CONF(LOG_CLEANUP_POLICY, "log.cleanup.policy", LIST, "delete", LIST_OF("compact, delete"), MEDIUM, CLUSTER_WIDE, HONOUR,
     "What becomes of old segments: delete, compact, or both; empty keeps everything.")
@@ -819,7 +819,7 @@ TOPIC_CONF(COMPRESSION_TYPE, "compression.type", STRING, "producer", ONE_OF("unc
     MEDIUM, CLUSTER_WIDE, HONOUR, "compression.type", "Codec of stored batches; producer keeps what the producer sent.")
 TOPIC_CONF(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", BETWEEN(-131072, 22), MEDIUM, CLUSTER_WIDE, HONOUR,
     "compression.zstd.level", "Effort of zstd where the broker recompresses.")
-TOPIC_CONF(DELETE_RETENTION_MS, "delete.retention.ms", LONG, "86400000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, AHEAD("compaction"),
+TOPIC_CONF(DELETE_RETENTION_MS, "delete.retention.ms", LONG, "86400000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, HONOUR,
     "log.cleaner.delete.retention.ms", "How long tombstones stay after they were cleaned.")
 TOPIC_CONF(FILE_DELETE_DELAY_MS, "file.delete.delay.ms", LONG, "60000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, HONOUR,
     "log.segment.delete.delay.ms", "How long the files of a deleted segment stay on disk.")
@@ -840,7 +840,7 @@ TOPIC_CONF(LOCAL_RETENTION_BYTES, "local.retention.bytes", LONG, "-2", AT_LEAST(
 TOPIC_CONF(LOCAL_RETENTION_MS, "local.retention.ms", LONG, "-2", AT_LEAST(-2), MEDIUM, CLUSTER_WIDE, IGNORE("no tiered storage"),
     "log.local.retention.ms", "How long a tiered partition's segments stay on the local disk.")
 TOPIC_CONF(MAX_COMPACTION_LAG_MS, "max.compaction.lag.ms", LONG, "9223372036854775807", AT_LEAST(1), MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "log.cleaner.max.compaction.lag.ms", "Longest time a record may stay uncompacted.")
+    HONOUR, "log.cleaner.max.compaction.lag.ms", "Longest time a record may stay uncompacted.")
 TOPIC_CONF(MAX_MESSAGE_BYTES, "max.message.bytes", INT, "1048588", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, HONOUR, "message.max.bytes",
     "Largest batch the topic takes, as stored.")
 TOPIC_CONF(MESSAGE_TIMESTAMP_AFTER_MAX_MS, "message.timestamp.after.max.ms", LONG, "3600000", AT_LEAST(0), MEDIUM, CLUSTER_WIDE,
@@ -851,8 +851,8 @@ TOPIC_CONF(MESSAGE_TIMESTAMP_TYPE, "message.timestamp.type", STRING, "CreateTime
     CLUSTER_WIDE, HONOUR, "log.message.timestamp.type",
     "CreateTime keeps the producer's timestamps, LogAppendTime puts the time of the append.")
 TOPIC_CONF(MIN_CLEANABLE_DIRTY_RATIO, "min.cleanable.dirty.ratio", DOUBLE, "0.5", BETWEEN(0, 1), MEDIUM, CLUSTER_WIDE,
-    AHEAD("compaction"), "log.cleaner.min.cleanable.ratio", "Share of uncleaned bytes from which a partition is worth cleaning.")
-TOPIC_CONF(MIN_COMPACTION_LAG_MS, "min.compaction.lag.ms", LONG, "0", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, AHEAD("compaction"),
+    HONOUR, "log.cleaner.min.cleanable.ratio", "Share of uncleaned bytes from which a partition is worth cleaning.")
+TOPIC_CONF(MIN_COMPACTION_LAG_MS, "min.compaction.lag.ms", LONG, "0", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, HONOUR,
     "log.cleaner.min.compaction.lag.ms", "Shortest time a record stays uncompacted.")
 TOPIC_CONF(MIN_INSYNC_REPLICAS, "min.insync.replicas", INT, "1", AT_LEAST(1), MEDIUM, CLUSTER_WIDE, CLAMP, "min.insync.replicas",
     "Replicas that must have a record before acks=all is answered. One node has one.")

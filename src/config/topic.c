@@ -105,6 +105,8 @@ void topic_conf_resolve(const struct conf *c, const struct conf_kv *kv, int n, s
         out->cleanup_compact |= slice_is(v[TOPIC_CLEANUP_POLICY].list[i], "compact");
         out->cleanup_delete |= slice_is(v[TOPIC_CLEANUP_POLICY].list[i], "delete");
     }
+    if (out->cleanup_compact && out->max_compaction_lag_ms > 0) /* what is still being written cannot be compacted */
+        out->segment_ms = MIN(out->segment_ms, out->max_compaction_lag_ms);
     arena_free(&a);
 }
 

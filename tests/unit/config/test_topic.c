@@ -33,6 +33,16 @@ static void a_topic_without_overrides_has_the_brokers_defaults(void **state)
     assert_true(t.cleanup_delete && !t.cleanup_compact && !t.log_append_time && !t.preallocate && !t.unclean_leader_election);
 }
 
+static void a_compacted_topic_rolls_before_its_records_are_overdue(void **state)
+{
+    struct topic_conf t;
+    const struct conf_kv kv[] = { { S("max.compaction.lag.ms"), S("5000") }, { S("cleanup.policy"), S("compact") } };
+    resolve("", &t, kv, 1);
+    assert_int_equal(t.segment_ms, 604800000);
+    resolve("", &t, kv, 2);
+    assert_int_equal(t.segment_ms, 5000);
+}
+
 static void the_brokers_units_become_the_topics_and_the_finest_wins(void **state)
 {
     struct topic_conf t;
@@ -441,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_without_overrides_has_the_brokers_defaults),
+        cmocka_unit_test(a_compacted_topic_rolls_before_its_records_are_overdue),
         cmocka_unit_test(the_brokers_units_become_the_topics_and_the_finest_wins),
         cmocka_unit_test(overrides_win_and_bad_ones_are_left_out),
         cmocka_unit_test(a_topics_overrides_are_checked_together),
