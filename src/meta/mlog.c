@@ -447,27 +447,39 @@ static int locate(struct mlog *l, struct why *why_)
 {
     bool named = conf_is_set(l->conf, CONF_METADATA_LOG_DIR);
     struct slice want = conf_metadata_dir(l->conf);
-    int found = -1, first = -1;
+    int found = -1, first = -1, offline = -1;
     for (int i = 0; i < logs_dirs(l->logs); i++) {
         struct log_dir_info info;
         struct bytes b = { 0 };
         logs_dir_info(l->logs, i, &info);
-        if (info.offline) continue;
         bytes_printf(&b, S_FMT "/%s", S_ARG(info.path), dir_name);
-        bool here = exists(l->w->fs, (const char *)b.p), same = slice_eq(info.path, want);
+        struct fs_stat st;
+        int rc = info.offline ? -ENOENT : l->w->fs->stat(l->w->fs, (const char *)b.p, &st);
+        bool here = rc == 0, same = slice_eq(info.path, want);
         if (!same && want.n && want.n < info.path.n && want.p[0] != '/') /* it may have been written relative */
             same =
                 memcmp(info.path.p + info.path.n - want.n, want.p, want.n) == 0 && info.path.p[info.path.n - want.n - 1] == '/';
         bytes_free(&b);
-        if (named ? same : first < 0) first = i;
+        if (rc < 0 && rc != -ENOENT)
+            return why(why_, err_of_errno(rc), S_FMT "/%s: %s", S_ARG(info.path), dir_name, err_text(rc));
         if (named && !same) continue;
+        if (info.offline) {
+            offline = i;
+            continue;
+        }
+        if (first < 0) first = i;
         if (here && found >= 0)
             return why(why_, E_INVALID, S_FMT ": a second %s, and metadata.log.dir does not say which counts", S_ARG(info.path),
                        dir_name);
         if (here) found = i;
     }
-    if (first < 0) return why(why_, E_INVALID_CONFIG, "metadata.log.dir=" S_FMT " is none of log.dirs", S_ARG(want));
     struct log_dir_info info;
+    if (found < 0 && offline >= 0) { /* never a second one: topics would be forgotten, and their names given away */
+        logs_dir_info(l->logs, offline, &info);
+        return why(why_, E_OFFLINE, S_FMT ": offline, and the metadata log is %s there", S_ARG(info.path),
+                   named ? "kept" : "perhaps");
+    }
+    if (first < 0) return why(why_, E_INVALID_CONFIG, "metadata.log.dir=" S_FMT " is none of log.dirs", S_ARG(want));
     l->dir = found >= 0 ? found : first;
     logs_dir_info(l->logs, l->dir, &info);
     l->dir_id = info.id;
@@ -482,16 +494,17 @@ static int formatted(struct mlog *l, bool *yes, struct why *why_)
     struct arena a;
     struct slice *names;
     struct snap s;
-    int n, rc = 0;
+    int n;
     *yes = false;
-    if (!exists(l->w->fs, l->path)) return 0;
     arena_init(&a);
-    rc = l->w->fs->list(l->w->fs, l->path, &a, &names, &n);
+    int rc = l->w->fs->list(l->w->fs, l->path, &a, &names, &n);
+    if (rc == -ENOENT) n = rc = 0;
     for (int i = 0; rc == 0 && i < n; i++) {
         struct fs_stat st = { 0 };
         char *path = path_of(l->path, names[i].p);
         bool log = names[i].n > 4 && memcmp(names[i].p + names[i].n - 4, ".log", 4) == 0;
-        if (log && l->w->fs->stat(l->w->fs, path, &st) == 0 && st.size > 0) *yes = true;
+        if (log) rc = l->w->fs->stat(l->w->fs, path, &st);
+        if (log && rc == 0 && st.size > 0) *yes = true;
         if (snap_parse(names[i], &s) || slice_eq(names[i], S("quorum-state"))) *yes = true;
         mem_free(path);
     }
@@ -863,4 +876,65 @@ int mlog_snapshot(struct mlog *l, const struct image *im, const struct kept *k, 
     }
     arena_free(&a);
     return 0;
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------------------------------------------------ */
+
+struct look_to {
+    struct mlog *l;
+    struct replay *r;
+    int64_t from;
+    int rc;
+    struct why *why;
+};
+
+static bool look_batch(void *arg, const uint8_t *p, size_t n)
+{
+    struct look_to *t = arg;
+    struct batch_head h;
+    if (batch_parse_head(p, n, &h)) return false; /* not so: it was verified */
+    t->rc = replay_batch(t->r, p, n, t->from, false, t->why);
+    t->l->last_epoch = MAX(t->l->last_epoch, h.leader_epoch);
+    return t->rc == 0;
+}
+
+int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t node_id, struct arena *a, struct replay *r, int *skipped,
+              struct why *why_)
+{
+    struct snap *snaps;
+    struct bytes content = { 0 };
+    int n, used = -1;
+    *l = (struct mlog){ .w = w, .node_id = node_id, .last_epoch = -1, .found_epoch = -1 };
+    l->path = path_of(files->dir->path.p, dir_name);
+    *skipped = 0;
+    int rc = snaps_list(l, a, &snaps, &n);
+    if (rc) rc = why(why_, err_of_errno(rc), "%s: %s", l->path, err_text(rc));
+    for (int i = 0; rc == 0 && i < n && used < 0; i++) {
+        struct why unused;
+        char *path = path_of(l->path, snaps[i].name.p);
+        content.n = 0;
+        if (file_load(l, path, &content, &unused) == 0) used = i;
+        else ++*skipped;
+        mem_free(path);
+    }
+    struct look_to to = { .l = l, .r = r, .why = why_ };
+    if (rc == 0 && used >= 0) {
+        l->snapshot_offset = to.from = snaps[used].offset;
+        l->last_epoch = snaps[used].epoch;
+        rc = file_replay(&content, r, to.from == 0, why_);
+        if (rc) why_wrap(why_, rc, "snapshot %s", snaps[used].name.p);
+    }
+    struct look_how how = { .batch = look_batch, .arg = &to };
+    if (rc == 0) rc = logs_look_log(w->fs, files, &how, a, why_);
+    if (rc == 0 && to.rc) rc = why_wrap(why_, to.rc, "metadata log");
+    if (rc == 0 && files->segments && files->first > to.from)
+        rc = why(why_, E_CORRUPT, "the metadata log begins at offset %" PRId64 ", and no whole snapshot reaches that far", files->first);
+    atomic_store(&l->end, MAX(files->end, to.from));
+    l->kraft_version = r->kraft_version;
+    bytes_put(&l->voters, r->voters.p, r->voters.n);
+    if (rc == 0) rc = voters_check(l, why_);
+    if (rc == 0) rc = quorum_read(l, &l->found_epoch, why_);
+    l->last_epoch = MAX(l->last_epoch, l->found_epoch);
+    bytes_free(&content);
+    return rc;
 }
