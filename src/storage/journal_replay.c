@@ -397,7 +397,6 @@ static int walk_log(struct jreplay *j, struct jlog *l)
     int i = 0;
     while (i < l->batches_n && rc == 0) {
         struct jbatch *b = &l->batches[i];
-        int64_t end = c.expected;
         rc = walk_to(&c, b);
         if (rc == 2) rc = 1;
         else if (rc == 1) {
@@ -405,7 +404,8 @@ static int walk_log(struct jreplay *j, struct jlog *l)
             i++;
         } else if (rc == 0) { /* acknowledged data is neither in the log nor in the journal */
             log_error("storage", "commit journal: records are missing before these", KV_STR("log", l->path),
-                      KV_I64("log_ends_at", end), KV_I64("first", b->first), KV_I64("last", l->batches[l->batches_n - 1].last));
+                      KV_I64("log_ends_at", c.expected), KV_I64("first", b->first),
+                      KV_I64("last", l->batches[l->batches_n - 1].last));
             j->damaged += l->batches_n - i;
             l->batches_n = i;
             for (int k = 0; k < l->files_n; k++) l->files[k].cut = -1; /* recovery judges what follows */
@@ -522,6 +522,7 @@ int journal_replay(struct log_dir *d, struct why *w)
     bool hurt;
     snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, d->path);
     int rc = fs_read_file(fs, path, 2 * (size_t)GiB, &file);
+    if (rc < 0) bytes_free(&file);
     if (rc == -ENOENT) return 0;
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", path, err_text(rc));
     journal_scan(file.p, file.n, &s);

@@ -92,12 +92,29 @@ static void steps(struct sim_run *s, uint64_t n)
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
 
+/* A start that the power leaves at some file call before it is through: a replay may crash anywhere (J13). */
+static void start_and_die(struct sim_run *s)
+{
+    struct why why = { "" };
+    sim_fault(s->r.w, (struct sim_fault){ .nth = 1 + (int64_t)rnd(s, 90), .err = -EIO, .sticky = true });
+    int rc = logs_open(s->r.w, s->r.conf, &s->r.logs, &why);
+    if (rc == 0) {
+        logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch });
+        logs_begin(s->r.logs, &why);
+    }
+    sim_fault(s->r.w, (struct sim_fault){ 0 });
+    sim_forget(s->r.w, s->r.logs);
+    sim_power_loss(s->r.w);
+    s->r.logs = NULL;
+}
+
 static void open_logs(struct sim_run *s)
 {
     struct plog_spec specs[LOGS];
     struct topic_conf tc[LOGS];
     int errs[LOGS];
     struct why why = { "" };
+    while (rnd(s, 3) == 0) start_and_die(s);
     rig_open(&s->r);
     logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch });
     rig_begin(&s->r);
