@@ -120,7 +120,7 @@ static inline struct slice slice_of(const char *z)
 }
 static inline bool slice_eq(struct slice a, struct slice b)
 {
-    return a.n == b.n && !a.p == !b.p && (a.n == 0 || (a.p && memcmp(a.p, b.p, a.n) == 0));
+    return a.n == b.n && !a.p == !b.p && (a.n == 0 || (a.p && b.p && memcmp(a.p, b.p, a.n) == 0));
 }
 int slice_cmp(struct slice a, struct slice b); /* memcmp order, shorter first; null first */
 
