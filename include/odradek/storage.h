@@ -246,3 +246,73 @@ void logs_retain(struct logs *l);
 void logs_clean(struct logs *l);
 /* Takes the cleaner's live settings (log.cleaner.*) from conf. Any thread. */
 void logs_reconfigure(struct logs *l, const struct conf *conf);
+
+/* ---- looking, without touching: `odradek check` ------------------------------------------------------------------------------------ */
+
+/* A log directory as it lies there: nothing is locked, written or repaired, and whoever writes to it meanwhile confuses what is said. All lives in
+ * the arena. Any thread, blocks. */
+enum look_kind {
+    LOOK_LIVE,
+    LOOK_METADATA, /* __cluster_metadata-0 */
+    LOOK_DELETE,   /* <topic>-<n>.<id>-delete: a start finishes it */
+    LOOK_STRAY,    /* Kafka set it aside once */
+    LOOK_FUTURE,   /* of a move between directories */
+    LOOK_FOREIGN,  /* a directory that is no partition's: Kafka does not start with one (K7) */
+};
+struct look_dir;
+struct look_hurt {   /* bytes of a log that are no batches of it */
+    int64_t segment; /* its first offset */
+    int64_t at, bytes;
+    int64_t from, to; /* offsets that may be missing: [from, to); to -1: nothing whole follows */
+    bool cut;         /* past the recovery point: a start ends the log here */
+    const char *reason;
+};
+struct look_log {
+    enum look_kind kind;
+    struct slice name; /* of the directory */
+    struct slice topic;
+    int32_t partition;
+    const struct look_dir *dir;
+    struct uuid topic_id;
+    int id_err;                    /* of partition.metadata: 0, E_NOT_FOUND, E_CORRUPT, E_IO */
+    int64_t recovery_point, start; /* -1: its checkpoint does not say */
+    /* By logs_look_log: */
+    int64_t bytes; /* of all files in it */
+    int64_t first, end, batches;
+    int segments;
+    int leftovers; /* files of an unfinished deletion or cleaning */
+    int hurts_n;
+    struct look_hurt *hurts;
+};
+struct look_dir {
+    struct slice path;   /* as given; NUL-terminated */
+    int id_err;          /* of meta.properties: 0, E_NOT_FOUND (not formatted), E_CORRUPT, E_IO */
+    struct slice id_why; /* then */
+    int version;         /* 0: of ZooKeeper's time */
+    struct slice cluster_id;
+    int32_t node_id; /* -1: none */
+    struct uuid id;
+    bool clean;             /* the clean-shutdown marker is there */
+    int64_t broker_epoch;   /* from it; -1 */
+    int64_t journal;        /* bytes of a commit journal; -1: none lies there (K4) */
+    int journal_groups;     /* live ones in it */
+    int32_t journal_epoch;  /* quorum epoch of the run that wrote it; -1 */
+    bool journal_ours, journal_damaged; /* written for this directory; one of its groups is not whole */
+    int64_t cut_tails;      /* bytes of what recovery cut and kept; -1 */
+    const char *unreadable; /* an offset checkpoint that cannot be read; NULL: all can */
+    int logs_n;
+    struct look_log *logs; /* sorted by topic and partition */
+};
+int logs_look(struct fs *fs, const char *path, struct arena *a, struct look_dir *out, struct why *why);
+/* May these be the log.dirs of one broker? 0, or E_INVALID with the contradiction. */
+int logs_look_agree(const struct look_dir *dirs, int n, struct rnd *rnd, struct arena *a, struct why *why);
+
+/* Walks one log, batch headers only, as far as it is trusted: below the recovery point, all of it after a clean stop. What is beyond, and
+ * with `deep` or `batch` everything, is read whole and verified. Damage is no error. */
+struct look_how {
+    bool deep;
+    bool gaps; /* missing offsets are no damage: compaction */
+    bool (*batch)(void *arg, const uint8_t *p, size_t n); /* every good batch, in order, until it returns false; or NULL */
+    void *arg;
+};
+int logs_look_log(struct fs *fs, struct look_log *l, const struct look_how *how, struct arena *a, struct why *why);
