@@ -141,3 +141,35 @@ void producer_ids_free(struct producer_ids *ids); /* at home, after meta_stop; h
 
 /* Changes to the broker's own dynamic configs call back on the meta worker after publication. */
 void meta_on_publish(struct meta *m, void (*fn)(void *arg, const struct image *im), void *arg);
+
+/* ---- looking, without touching: `odradek check` ------------------------------------------------------------------------------------ */
+
+/* What the metadata log of a stopped broker's directory says, and what meta_open would do about it. */
+struct meta_look {
+    struct image *image; /* one reference; NULL when it cannot be read so far */
+    int16_t kraft_version;
+    int32_t quorum_epoch;      /* that quorum-state names; -1 */
+    int32_t next_epoch;        /* that meta_open would begin (K5) */
+    int64_t end;               /* next offset */
+    int64_t snapshot;          /* offset of the snapshot used; 0: none but the bootstrap one */
+    int snapshots_skipped;     /* newer ones that are damaged */
+    bool unfinished;           /* a metadata transaction is open: it would be aborted (K11) */
+    bool registered;           /* the node is; then as it was left: */
+    bool fenced, shutting_down;
+    int64_t broker_epoch;      /* K8; -1 */
+    int32_t brokers;           /* registered, besides this node */
+    int32_t acls, scram, quotas, tokens; /* records that are carried along */
+    int32_t unknown;           /* and those of types nobody here knows */
+    int32_t take;              /* partitions that would change leader epoch (K5) */
+    int32_t elsewhere;         /* partitions without a replica on this node */
+    /* private */
+    struct uuid *removed;
+    int removed_n;
+};
+/* log: the LOOK_METADATA one of a directory; clean: all directories are. `out` holds what was found even on error: E_UNSUPPORTED a cluster
+ * of several controllers or a newer metadata.version, E_CORRUPT, E_MALFORMED, E_IO. meta_look_free in every case. */
+int meta_look(struct world *w, struct look_log *log, int32_t node_id, bool clean, const struct conf *conf, struct arena *a,
+              struct meta_look *out, struct why *why);
+/* Was this topic deleted, so that meta_open removes what is left of it? */
+bool meta_look_removed(const struct meta_look *l, struct uuid topic_id);
+void meta_look_free(struct meta_look *l);

@@ -162,6 +162,11 @@ bool ints_have(ints v, int32_t x)
     return false;
 }
 
+bool part_disturbed(const struct part *p, int32_t me)
+{
+    return p->leader != me || !ints_only(p->isr, me) || p->elr || p->last_elr || p->recovery;
+}
+
 struct uuid part_dir(const struct part *p, int32_t node_id)
 {
     for (int i = 0; i < ints_n(p->replicas) && i < p->dirs_n; i++)

@@ -30,6 +30,8 @@ struct topic {
 static inline const struct topic *topic_of(const struct image_topic *t) { return (const struct topic *)t; }
 /* Where the replica of this node lies, as the records say; zero when they don't. */
 struct uuid part_dir(const struct part *p, int32_t node_id);
+/* Is anything about it not as we leave a partition: led by us, the only in-sync replica? */
+bool part_disturbed(const struct part *p, int32_t me);
 
 enum { TOPIC_CHUNK = 128, PARTITIONS_MAX = 1 << 20 };
 

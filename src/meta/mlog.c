@@ -877,3 +877,65 @@ int mlog_snapshot(struct mlog *l, const struct image *im, const struct kept *k, 
     arena_free(&a);
     return 0;
 }
+
+/* ---- looking ------------------------------------------------------------------------------------------------------------------------------------ */
+
+struct look_to {
+    struct mlog *l;
+    struct replay *r;
+    int64_t from;
+    int rc;
+    struct why *why;
+};
+
+static bool look_batch(void *arg, const uint8_t *p, size_t n)
+{
+    struct look_to *t = arg;
+    struct batch_head h;
+    if (batch_parse_head(p, n, &h)) return false; /* not so: it was verified */
+    t->rc = replay_batch(t->r, p, n, t->from, false, t->why);
+    t->l->last_epoch = MAX(t->l->last_epoch, h.leader_epoch);
+    return t->rc == 0;
+}
+
+int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t node_id, struct arena *a, struct replay *r, int *skipped,
+              struct why *why_)
+{
+    struct snap *snaps;
+    struct bytes content = { 0 };
+    int n, used = -1;
+    *l = (struct mlog){ .w = w, .node_id = node_id, .last_epoch = -1, .found_epoch = -1 };
+    l->path = path_of(files->dir->path.p, dir_name);
+    *skipped = 0;
+    int rc = snaps_list(l, a, &snaps, &n);
+    if (rc) rc = why(why_, err_of_errno(rc), "%s: %s", l->path, err_text(rc));
+    for (int i = 0; rc == 0 && i < n && used < 0; i++) {
+        struct why unused;
+        char *path = path_of(l->path, snaps[i].name.p);
+        content.n = 0;
+        if (file_load(l, path, &content, &unused) == 0) used = i;
+        else ++*skipped;
+        mem_free(path);
+    }
+    struct look_to to = { .l = l, .r = r, .why = why_ };
+    if (rc == 0 && used >= 0) {
+        l->snapshot_offset = to.from = snaps[used].offset;
+        l->last_epoch = snaps[used].epoch;
+        rc = file_replay(&content, r, to.from == 0, why_);
+        if (rc) why_wrap(why_, rc, "snapshot %s", snaps[used].name.p);
+    }
+    struct look_how how = { .batch = look_batch, .arg = &to };
+    if (rc == 0) rc = logs_look_log(w->fs, files, &how, a, why_);
+    if (rc == 0 && to.rc) rc = why_wrap(why_, to.rc, "metadata log");
+    if (rc == 0 && files->segments && files->first > to.from)
+        rc = why(why_, E_CORRUPT, "the metadata log begins at offset %" PRId64 ", and no whole snapshot reaches that far", files->first);
+    atomic_store(&l->end, MAX(files->end, to.from));
+    l->kraft_version = r->kraft_version;
+    bytes_put(&l->voters, r->voters.p, r->voters.n);
+    if (rc == 0) rc = voters_check(l, why_);
+    int quorum = quorum_read(l, &l->found_epoch, rc == 0 ? why_ : NULL);
+    if (rc == 0) rc = quorum;
+    l->last_epoch = MAX(l->last_epoch, l->found_epoch);
+    bytes_free(&content);
+    return rc;
+}

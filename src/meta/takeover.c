@@ -314,7 +314,7 @@ static bool take_partition(struct opening *o, struct meta_edit *e, const struct 
     int16_t version = partition_record_version(image_level(*o->im));
     int32_t me = m->env.node_id;
     bool dir_moves = version >= 1 && g->place.dir >= 0 && !uuid_eq(part_dir(p, me), dir_id(m, g->place.dir));
-    bool lead = !o->clean || m->log.fresh || p->leader != me || !ints_only(p->isr, me) || p->elr || p->last_elr || p->recovery;
+    bool lead = !o->clean || m->log.fresh || part_disturbed(p, me);
     if (g->place.kind == PLACE_NONE) return false; /* whoever finds its log one day leads it */
     if (!lead && !dir_moves) return false;
     struct partition_change_record c = dflt_partition_change_record;
