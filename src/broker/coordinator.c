@@ -5,13 +5,13 @@
  * partition: a chunk is read on the crunch worker, its batches are applied at home, and so on to the end. Writing is an internal request as
  * well: append, then wait until the high watermark has passed: what a group was told is durable.
  *
- * What can fail: a log that cannot be read leaves its groups answering what was loaded before; that is said in one line. A failed append is
- * told to the coordinator, which takes the change back. */
+ * What can fail: a log that the disk does not give leaves its groups loading, and is tried again; one with damage in it serves what was
+ * loaded before. Both are said in one line. A failed append is told to the coordinator, which takes the change back. */
 #include "coordinator.h"
 #include "group_call.h"
 #include "topics.h"
 
-enum { LOAD_CHUNK = 1 << 20 };
+enum { LOAD_CHUNK = 1 << 20, LOAD_RETRY_MS = 1000 };
 
 struct coord_shard {
     struct coordinator *owner;
@@ -166,7 +166,7 @@ struct load {
     struct plog *log;
     int64_t at, end;
     struct bytes chunk;
-    int err, bad;
+    int err, bad, failures;
     int64_t batches;
 };
 
@@ -193,9 +193,31 @@ static void load_chunk(struct crunch_job *j)
     range_release(&r.range);
 }
 
+static enum req_next load_next(struct req *rq);
+
+/* The disk did not give the log: its groups stay loading, so that nobody is told that nothing was committed. */
+static enum req_next load_again(struct req *rq)
+{
+    struct load *l = rq->call;
+    if (rq->shard->draining) return REQ_DONE;
+    if (!rq->expired) return REQ_WAIT;
+    rq->expired = false;
+    l->err = 0;
+    return req_goto(rq, load_next);
+}
+
 static enum req_next load_next(struct req *rq)
 {
     struct load *l = rq->call;
+    if (l->err && l->err != E_CORRUPT) {
+        if (!l->failures++)
+            log_error("coordinator", "offsets cannot be read; their groups wait", KV_I64("partition", l->partition),
+                      KV_I64("offset", l->at), KV_ERR(l->err));
+        if (l->err == E_OFFLINE || l->err == E_GONE) return REQ_DONE;
+        rq->step = load_again;
+        req_deadline(rq, LOAD_RETRY_MS);
+        return REQ_WAIT;
+    }
     if (l->at >= l->end || l->err) {
         if (l->err || l->bad)
             log_error("coordinator", "offsets could not be loaded whole", KV_I64("partition", l->partition),
