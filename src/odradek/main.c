@@ -2,6 +2,7 @@
  *
  * All signals are blocked before the first thread starts; the main thread waits for them: SIGTERM and SIGINT stop the broker clean, a
  * second one ends it at once, SIGHUP is noted. */
+#include "check_dir.h"
 #include "daemon.h"
 #include "dump_log.h"
 
@@ -18,6 +19,7 @@ static const char usage[] =
     "\n"
     "  odradek [run] [FILE] [--override KEY=VALUE]...   run in the foreground; FILE is a server.properties\n"
     "  odradek check FILE [--override KEY=VALUE]...     say what FILE means, without starting\n"
+    "  odradek check [--deep] DIR...                    say what is in log directories, without changing anything\n"
     "  odradek config                                   print a server.properties with every setting explained\n"
     "  odradek dump-log [OPTION]... FILE...             print what is in the files of a log directory (dump-log --help)\n"
     "  odradek version\n"
@@ -104,6 +106,10 @@ int main(int argc, char **argv, char **envp)
     if (argc > 1 && strcmp(argv[1], "dump-log") == 0) {
         mem_free(overrides);
         return dump_log_main(argc - 2, argv + 2);
+    }
+    if (argc > 1 && strcmp(argv[1], "check") == 0 && check_dirs_wanted(argc - 2, argv + 2)) {
+        mem_free(overrides);
+        return check_dirs_main(argc - 2, argv + 2);
     }
     if (argc > 1 && argv[1][0] != '-') {
         for (size_t k = 0; k < ARRAY_LEN(commands); k++) {
