@@ -492,6 +492,38 @@ static void find_coordinator(struct run *s, struct client_state *c, struct group
     peer_send(c->peer, &o->call, &in);
 }
 
+/* Small segments, so that the cleaner has something to do; the setting for new topics has a floor of 1 MiB. */
+static void shrunk_answered(struct call *call, void *answer)
+{
+    struct op *o = container_of(call, struct op, call);
+    struct incremental_alter_configs_response *out = answer;
+    CHECK(out->responses_n == 1, "IncrementalAlterConfigs of one answers for %d", out->responses_n);
+    if (out->responses[0].error_code)
+        CHECK(excused(o->sim, NULL, out->responses[0].error_code), "__consumer_offsets: IncrementalAlterConfigs: error %d",
+              out->responses[0].error_code);
+    else o->sim->shrunk = true;
+    op_done(o);
+}
+
+static void shrink_segments(struct run *s, struct client_state *c)
+{
+    struct incremental_alter_configs_request in = dflt_incremental_alter_configs_request;
+    struct incremental_alter_configs_request_alter_configs_resource d =
+        dflt_incremental_alter_configs_request_alter_configs_resource;
+    struct incremental_alter_configs_request_alterable_config kv = dflt_incremental_alter_configs_request_alterable_config;
+    struct op *o = group_op(s, API_INCREMENTAL_ALTER_CONFIGS, NULL, c);
+    o->call.answered = shrunk_answered;
+    in.resources = &d;
+    in.resources_n = 1;
+    d.resource_type = 2;
+    d.resource_name = S("__consumer_offsets");
+    d.configs = &kv;
+    d.configs_n = 1;
+    kv.name = S("internal.segment.bytes");
+    kv.value = S("1500");
+    peer_send(c->peer, &o->call, &in);
+}
+
 void members_act(struct run *s)
 {
     struct member *m = &s->members[rnd(s, ARRAY_LEN(s->members))];
@@ -504,6 +536,7 @@ void members_act(struct run *s)
     struct client_state *c = any_client(s);
     if (!c) return;
     if (what == 19 || !s->coordinated) find_coordinator(s, c, g);
+    else if (what == 17 && !s->shrunk) shrink_segments(s, c);
     else if (what == 18 && one_in(s, 4)) forget_group(s, c, &s->groups[0]);
     else if (what < 14) commit(s, c, &s->groups[0], NULL);
     else find_committed(s, c, g);

@@ -95,7 +95,7 @@ void node_init(struct node *n, uint64_t seed, const char *properties)
     list_init(&n->peers);
     list_init(&n->gone);
     dump_world = n->world;
-    bytes_printf(&text, "log.dirs=/data\nlisteners=PLAINTEXT://127.0.0.1:9092\n%s", properties);
+    bytes_printf(&text, "listeners=PLAINTEXT://127.0.0.1:9092\n%s", properties);
     int rc = conf_parse((struct slice){ (char *)text.p, text.n }, &n->conf, &report);
     if (rc) {
         struct bytes out = { 0 };
@@ -304,7 +304,8 @@ static void on_send(void *conn, struct reply *r)
         range_release(&r->ranges[i].range);
     }
     bytes_put(&all, r->bytes.p + at, r->bytes.n - at);
-    if (failed || p->broken) { /* as net does: the connection cannot go on */
+    if (p->junked) {                  /* what it asked for nobody knows */
+    } else if (failed || p->broken) { /* as net does: the connection cannot go on */
         p->closed = p->broken = true;
         p->reason = "records could not be read";
     } else {
@@ -445,6 +446,7 @@ struct junk {
 static void do_junk(struct post *post)
 {
     struct junk *j = container_of(post, struct junk, post);
+    j->peer->junked = true;
     deliver(j->peer, j->bytes, j->n);
     mem_free(j);
 }

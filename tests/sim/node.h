@@ -18,7 +18,7 @@ struct node {
     int drained;
     int offline; /* log directories that failed in this run */
 };
-/* A world of its own from the seed; the settings always begin with log.dirs and a listener. Nothing is started. */
+/* A world of its own from the seed; the settings name log.dirs. Nothing is started. */
 void node_init(struct node *n, uint64_t seed, const char *properties);
 void node_free(struct node *n);               /* when it is down */
 int node_up(struct node *n, struct why *why); /* 0, or broker_open's error */
@@ -58,6 +58,7 @@ struct peer {
     bool closed; /* by the broker */
     bool broken; /* or because what was to be sent could not be read */
     bool paused;
+    bool junked;
     const char *reason;
     struct post open, hang_up;
     bool opening, hanging_up, gone;
@@ -72,7 +73,7 @@ void call_init(struct call *c, int16_t key, int16_t version);
 void call_free(struct call *c); /* its memory; not when on its way */
 /* Encodes `in` and sends it; key and version, answered and lost are set. */
 void peer_send(struct peer *p, struct call *c, const void *in);
-/* A frame that is no request; no answer is expected, but perhaps the end of the connection. */
+/* A frame that may be anything. From then on nobody listens to answers. */
 void peer_send_junk(struct peer *p, const void *frame, size_t n);
 
 /* ---- failing ------------------------------------------------------------------------------------------------------------------------------ */

@@ -75,10 +75,12 @@ struct run {
     struct client_state clients[PEERS];
     struct producer producers[PRODUCERS];
     int life, names;
+    bool two_dirs;
     bool faulty;    /* a fault was or may have been injected in this life: requests may fail, with any error */
     bool quiescing; /* no new requests: what is on its way must be answered */
     int calls;      /* on their way */
     int64_t answers, records;
+    bool shrunk;      /* and its segments are small */
     bool coordinated; /* the offsets topic is there */
     int64_t commits;
     struct group groups[3];

@@ -416,7 +416,7 @@ static void fetched(struct op *o, struct row *r, const struct fetch_response_par
     if (o->call.version >= 5) truth_started_at(p, d->log_start_offset, r->start_min);
     int64_t next = truth_shown(&s->truth, p, r->offset, d->high_watermark, d->records.bytes, NULL);
     if (o->rows_n == 1 && !o->session && r->offset < r->shown && !p->topic->compact)
-        CHECK(next > r->offset, "%s-%d: nothing at %lld, below the high watermark %lld", p->topic->name, p->index,
+        CHECK(next > r->offset || s->faulty, "%s-%d: nothing at %lld, below the high watermark %lld", p->topic->name, p->index,
               (long long)r->offset, (long long)r->shown);
     p->shown = MAX(p->shown, d->high_watermark);
     p->end_acked = MAX(p->end_acked, p->shown);
@@ -570,12 +570,20 @@ static void listed(struct op *o, struct row *r, const struct list_offsets_respon
         p->end_acked = MAX(p->end_acked, p->shown);
     } else if (r->offset == -2) {
         truth_started_at(p, d->offset, r->start_min);
-    } else if (d->offset >= 0 && d->offset < p->cap && p->cells[d->offset].id) { /* a timestamp, or the largest one */
-        struct cell c = p->cells[d->offset];
-        int64_t ts = t->sent[c.id - 1]->ts + c.i;
-        if (d->timestamp != ts || r->offset < 0) return; /* stamped by the broker */
-        CHECK(ts >= r->offset, "%s-%d: asked for %lld, the record at %lld is of %lld", p->topic->name, p->index,
-              (long long)r->offset, (long long)d->offset, (long long)ts);
+    } else if (r->offset >= 0 && !p->topic->stamped && !p->topic->compact) {
+        /* The first record with that timestamp or a later one: of those that are known and cannot be deleted. */
+        int64_t from = MAX(r->start_min, p->start_max), to = d->offset < 0 ? r->shown : MIN(d->offset, r->shown);
+        for (int64_t i = from; i < MIN(to, p->cap); i++) {
+            const struct cell *c = &p->cells[i];
+            CHECK(!c->id || t->sent[c->id - 1]->ts + c->i < r->offset,
+                  "%s-%d: asked for %lld, told of %lld; the record at %lld is of %lld", p->topic->name, p->index,
+                  (long long)r->offset, (long long)d->offset, (long long)i, (long long)t->sent[c->id - 1]->ts + c->i);
+        }
+        if (d->offset < 0 || d->offset >= p->cap || !p->cells[d->offset].id) return;
+        const struct cell *c = &p->cells[d->offset];
+        int64_t ts = t->sent[c->id - 1]->ts + c->i;
+        CHECK(ts == d->timestamp && ts >= r->offset, "%s-%d: asked for %lld, the record at %lld is of %lld, not %lld",
+              p->topic->name, p->index, (long long)r->offset, (long long)d->offset, (long long)ts, (long long)d->timestamp);
     }
 }
 
@@ -1198,6 +1206,7 @@ static struct sim_fault any_fault(struct run *s)
     default: break;
     }
     f.sticky = one_in(s, 3);
+    if (s->two_dirs && one_in(s, 2)) f.path = one_in(s, 3) ? "/data" : "/more";
     return f;
 }
 
@@ -1292,12 +1301,15 @@ static struct run *run_new(uint64_t seed)
     s->rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
     for (int i = 0; i < 8; i++) (void)rnd(s, 2);
     char more[1024];
-    (void)snprintf(more, sizeof more,
-                   "odradek.dirty.max=1048576\nodradek.disk.reserve=%d\nlog.retention.check.interval.ms=%d\nnum.partitions=2\n"
-                   "log.flush.offset.checkpoint.interval.ms=%d\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
-                   "offsets.topic.segment.bytes=%d\nlog.cleaner.backoff.ms=%d\ngroup.initial.rebalance.delay.ms=%d\n",
-                   one_in(s, 2) ? 0 : 4000, between(s, 1000, 20000), between(s, 1000, 60000), one_in(s, 2) ? 2000 : 100 << 20,
-                   one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
+    s->two_dirs = one_in(s, 3);
+    (void)snprintf(
+        more, sizeof more,
+        "log.dirs=/"
+        "data%s\nodradek.dirty.max=1048576\nodradek.disk.reserve=%d\nlog.retention.check.interval.ms=%d\nnum.partitions=2\n"
+        "log.flush.offset.checkpoint.interval.ms=%d\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
+        "log.cleaner.backoff.ms=%d\ngroup.initial.rebalance.delay.ms=%d\n",
+        s->two_dirs ? ",/more" : "", one_in(s, 2) ? 0 : 4000, between(s, 1000, 20000), between(s, 1000, 60000),
+        one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
     node_init(&s->node, seed, more);
     members_init(s);
     for (int i = 0; i < PRODUCERS; i++) s->producers[i].acks = i == 0 ? 1 : -1;

@@ -8,9 +8,9 @@ const struct knob knobs[TOPIC_KNOBS] = {
     { "retention.bytes", { "-1", "3000", "30000" } },
     { "max.message.bytes", { "1048588", "1048588", "500" } },
     { "internal.segment.bytes", { "1500", "4000", "30000" } },
+    { "message.timestamp.type", { "CreateTime", "LogAppendTime" } },
     { "segment.ms", { "1000", "10000", "604800000" } },
     { "index.interval.bytes", { "1", "200", "4096" } },
-    { "message.timestamp.type", { "CreateTime", "LogAppendTime" } },
     { "compression.type", { "producer", "gzip", "zstd", "uncompressed", "lz4", "snappy" } },
     { "file.delete.delay.ms", { "0", "1000", "60000" } },
 };
@@ -54,6 +54,7 @@ void topic_may_have(struct topic *t, int knob, const char *value)
         t->loose = true;
         for (int i = 0; i < PARTS_MAX; i++) t->parts[i].start_max = INT64_MAX;
     }
+    t->stamped |= knob == KNOB_TIMESTAMP_TYPE && strcmp(value, "LogAppendTime") == 0;
     if (knob == KNOB_FLUSH_MESSAGES && strcmp(value, "1") != 0)
         for (int i = 0; i < PARTS_MAX; i++) t->parts[i].lossy = true;
 }

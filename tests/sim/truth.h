@@ -64,6 +64,7 @@ struct topic {
     struct setting settings[TOPIC_KNOBS];
     bool compact;           /* cleanup.policy=compact, from the beginning */
     bool first_of_its_name; /* no deleted topic had it */
+    bool stamped;           /* timestamps may be the broker's */
     bool loose;             /* retention may have been on */
     bool haunted;           /* until the next start: requests of lost connections may still reach whoever has its name */
 };
@@ -77,13 +78,14 @@ extern const struct knob {
     const char *name;
     const char *values[6];
 } knobs[TOPIC_KNOBS];
-enum {
-    KNOB_FLUSH_MESSAGES,
-    KNOB_RETENTION_MS,
-    KNOB_RETENTION_BYTES,
-    KNOB_MAX_MESSAGE,
-    KNOB_SEGMENT_BYTES
-}; /* those that the truth depends on, in this order */
+enum { /* those that the truth depends on, in this order */
+       KNOB_FLUSH_MESSAGES,
+       KNOB_RETENTION_MS,
+       KNOB_RETENTION_BYTES,
+       KNOB_MAX_MESSAGE,
+       KNOB_SEGMENT_BYTES,
+       KNOB_TIMESTAMP_TYPE,
+};
 
 void truth_free(struct truth *t);
 struct topic *truth_topic(struct truth *t, const char *name, int parts);
