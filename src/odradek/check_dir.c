@@ -32,7 +32,8 @@ struct check {
     struct conf *conf;
     int32_t node_id;
     bool clean, journal;
-    int opens; /* 0, or why a start would fail: `no` says it */
+    bool replay; /* there is a journal that a start would replay */
+    int opens;   /* 0, or why a start would fail: `no` says it */
     struct why no;
     /* over all logs */
     int64_t bytes;
@@ -122,12 +123,13 @@ static void directory(struct check *c, const struct look_dir *d)
         line(c, "kept", "%s of torn tails in odradek-cut-tails, from earlier recoveries", size_text(c, d->cut_tails));
     if (d->journal < 0) return;
     c->journal = true;
-    const char *fate = d->clean             ? "a clean stop came after it, it would be set aside"
-                       : !d->journal_groups ? "empty"
-                       : !d->journal_ours   ? "of another directory or of several runs, it would be set aside"
-                       : d->journal_epoch != c->meta.quorum_epoch ? "another broker led since, it would be set aside"
-                                                                  : "holds writes that the logs may lack: only Odradek replays "
-                                                                    "it, so start and stop it (or check --repair) before Kafka";
+    bool replay = !d->clean && d->journal_ours && d->journal_epoch == c->meta.quorum_epoch;
+    c->replay |= replay;
+    const char *fate = "holds writes that the logs may lack: only Odradek replays it";
+    if (d->clean) fate = "a clean stop came after it, it would be set aside";
+    else if (!d->journal_groups) fate = "empty";
+    else if (!d->journal_ours) fate = "of another directory or of several runs, it would be set aside";
+    else if (!replay) fate = "another broker led since, it would be set aside";
     line(c, "journal", "%s, %d group%s of quorum epoch %d: %s%s", size_text(c, d->journal), d->journal_groups,
          plural(d->journal_groups), d->journal_epoch, d->journal_damaged ? "damaged, " : "", fate);
 }
@@ -410,8 +412,9 @@ static void who_opens(struct check *c)
     } else {
         line(c, "Apache Kafka", "one newer than 4.3, or none: no known metadata.version");
     }
-    if (!c->clean) line(c, "", "but it was not stopped clean: let %s start and stop first", last_owner(c));
-    if (c->journal && !c->clean) line(c, "", "but not before Odradek has replayed the journal");
+    if (!c->clean)
+        line(c, "", "but it was not stopped clean: let %s start and stop first%s", last_owner(c),
+             c->replay ? ", it replays the journal" : "");
     if (c->foreign) line(c, "", "but it does not start with a directory in it that is no partition's: %d here", c->foreign);
     line(c, "Odradek", "%s", c->opens ? arena_printf(&c->arena, "no: %s", c->no.text).p : "yes");
 }

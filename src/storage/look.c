@@ -65,7 +65,7 @@ static void look_journal(struct fs *fs, struct look_dir *d, struct arena *a)
     d->journal = size_in(fs, d->path, JOURNAL_FILE);
     d->journal_epoch = -1;
     if (d->journal < 0) return;
-    int rc = fs_read_file(fs, arena_printf(a, S_FMT "/" JOURNAL_FILE, S_ARG(d->path)).p, (size_t)1 << 32, &file);
+    int rc = fs_read_file(fs, arena_printf(a, S_FMT "/" JOURNAL_FILE, S_ARG(d->path)).p, (size_t)2 * GiB, &file);
     if (rc == 0) {
         char cluster[JOURNAL_CLUSTER] = { 0 };
         memcpy(cluster, d->cluster_id.p ? d->cluster_id.p : "", MIN(d->cluster_id.n, sizeof(cluster)));
