@@ -793,9 +793,9 @@ CONF(ODRADEK_FRAME_TIMEOUT_MS, "odradek.frame.timeout.ms", INT, "60000", AT_LEAS
     "A request must have arrived whole this long after its first byte, or its connection is closed.")
 CONF(ODRADEK_HOT, "odradek.hot", LONG, "134217728", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
     "Newest bytes of a log directory that are taken to be in memory; older ones are first read in by a worker.")
-CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "0", BETWEEN(0, 1073741824), LOW, READ_ONLY, HONOUR,
-    "Bytes a log directory's commit journal may grow to; with it one sync makes appends to many partitions durable. 0: every "
-    "partition's file is synced by itself.")
+CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "67108864", BETWEEN(0, 1073741824), LOW, READ_ONLY, HONOUR,
+    "Bytes the commit journal of a single log directory may grow to; with it one sync makes appends to many partitions "
+    "durable. 0, or several log directories: every partition's file is synced by itself.")
 CONF(ODRADEK_LOG_LEVEL, "odradek.log.level", STRING, "info", ONE_OF("debug, info, warn, error"), MEDIUM, READ_ONLY, HONOUR,
     "Log lines of this level and above are written.")
 CONF(ODRADEK_MEMORY_MAX, "odradek.memory.max", LONG, "268435456", AT_LEAST(8388608), HIGH, READ_ONLY, HONOUR,

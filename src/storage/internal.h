@@ -373,6 +373,7 @@ static inline bool seg_owes(const struct segment *s)
 int plog_sync(struct plog *p, int64_t *seq);
 
 /* ---- journal_replay.c ---- */
+bool journal_there(struct log_dir *d);
 int journal_replay(struct log_dir *d, struct why *why); /* before anything of the directory is touched (J11–J14). Blocks */
 
 /* ---- house.c ---- */

@@ -26,7 +26,10 @@ void journal_init(struct journal *j, struct log_dir *d)
     j->dir = d;
     j->fd = -1;
     j->max = d->logs->set.journal_max / JOURNAL_BLOCK * JOURNAL_BLOCK;
-    atomic_init(&j->state, j->max >= 4 * JOURNAL_BLOCK ? JOURNAL_NONE : JOURNAL_OFF);
+    /* Only where there is one directory. Of several, one may be broken at a start that the others survive: the quorum's epoch moves on, and would
+     * disown the journal that is still in the broken one (J14). */
+    bool wanted = j->max >= 4 * JOURNAL_BLOCK && d->logs->dirs_n == 1;
+    atomic_init(&j->state, wanted ? JOURNAL_NONE : JOURNAL_OFF);
     snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, d->path);
     j->path = mem_strdup(slice_of(path));
     pthread_mutex_init(&j->mu, NULL);

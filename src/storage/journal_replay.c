@@ -513,6 +513,14 @@ static int replay_chain(struct log_dir *d, const struct journal_scan *s, bool *h
     return rc;
 }
 
+bool journal_there(struct log_dir *d)
+{
+    char path[SEG_PATH];
+    struct fs_stat st;
+    snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, d->path);
+    return d->logs->fs->stat(d->logs->fs, path, &st) == 0;
+}
+
 int journal_replay(struct log_dir *d, struct why *w)
 {
     struct fs *fs = d->logs->fs;

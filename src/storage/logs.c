@@ -314,8 +314,9 @@ int logs_begin(struct logs *l, struct why *w)
         struct log_dir *d = &l->dirs[i];
         if (dir_failed(d)) continue;
         int rc = journal_replay(d, w);
-        if (rc < 0 && !all_failed_but(l, d)) dir_fail(d, "journal", d->path, rc);
-        else if (rc < 0) return rc;
+        if (rc == 0) continue;
+        if (all_failed_but(l, d) || journal_there(d)) return rc; /* with an epoch bumped it would never be replayed */
+        dir_fail(d, "journal", d->path, rc);
     }
     for (int i = 0; i < l->dirs_n; i++) {
         struct log_dir *d = &l->dirs[i];

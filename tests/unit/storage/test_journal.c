@@ -378,6 +378,42 @@ static void sealing_syncs_what_only_the_journal_had(void **state) /* J9, J10, J1
     end(&s, LOGS);
 }
 
+/* Real threads: a loop that appends, the commit and sync workers, checkpoints, retention and deletion at once. For ThreadSanitizer. */
+static void everybody_works_at_once(void **state)
+{
+    enum { ROUNDS = 150 };
+    struct scene s;
+    set(&s, *state, "odradek.journal.max=65536\n");
+    struct topic_conf tc = rig_topic_conf(&s.r, "file.delete.delay.ms=0");
+    tc.segment_bytes = 8000;
+    for (int i = 0; i < LOGS; i++) plog_set_conf(s.log[i], &tc);
+    for (int k = 0; k < ROUNDS; k++) {
+        struct append a[LOGS];
+        struct bytes b[LOGS] = { 0 };
+        for (int i = 0; i < LOGS; i++) {
+            rig_build(&RIG_BATCH(.value = (size_t)(i == 7 && k % 5 == 0 ? 40000 : 50 + 100 * i)), "x", &b[i]);
+            a[i] = (struct append){ .log = s.log[i], .bytes = b[i].p, .n = b[i].n, .records = 1, .home = s.r.waker };
+        }
+        rig_home(&s.r, rig_stage_many, &(struct rig_many){ a, k < ROUNDS / 2 ? LOGS : LOGS - 1 });
+        for (int i = 0; i < (k < ROUNDS / 2 ? LOGS : LOGS - 1); i++) {
+            rig_until(&s.r, &a[i].done);
+            assert_true(a[i].err == 0 || a[i].n > 8000);
+        }
+        for (int i = 0; i < LOGS; i++) bytes_free(&b[i]);
+        if (k % 10 == 3) commit(&s, LOGS - 1);
+        if (k % 20 == 7) assert_ok(logs_checkpoint(s.r.logs));
+        if (k % 30 == 9) logs_retain(s.r.logs);
+        if (k == ROUNDS / 2) assert_ok(logs_delete_partition(s.r.logs, s.log[7]));
+    }
+    assert_true(journal(&s)->done > 0);
+    commit(&s, LOGS - 1);
+    drop(&s, LOGS);
+    rig_kill(&s.r);
+    open_logs(&s, LOGS - 1);
+    for (int i = 0; i < LOGS - 1; i++) assert_int_equal(rig_offsets(s.log[i]).end, ROUNDS);
+    end(&s, LOGS - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +431,7 @@ int main(void)
         IN_SIM_WORLD(nothing_is_staged_where_an_append_was_cut_until_the_cut_is_synced),
         IN_SIM_WORLD(a_deleted_log_holds_no_group),
         IN_SIM_WORLD(sealing_syncs_what_only_the_journal_had),
+        IN_REAL_WORLD(everybody_works_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
