@@ -148,20 +148,21 @@ void meta_on_publish(struct meta *m, void (*fn)(void *arg, const struct image *i
 struct meta_look {
     struct image *image; /* one reference; NULL when it cannot be read so far */
     int16_t kraft_version;
-    int32_t quorum_epoch;      /* that quorum-state names; -1 */
-    int32_t next_epoch;        /* that meta_open would begin (K5) */
-    int64_t end;               /* next offset */
-    int64_t snapshot;          /* offset of the snapshot used; 0: none but the bootstrap one */
-    int snapshots_skipped;     /* newer ones that are damaged */
-    bool unfinished;           /* a metadata transaction is open: it would be aborted (K11) */
-    bool registered;           /* the node is; then as it was left: */
+    int32_t quorum_epoch;  /* that quorum-state names; -1 */
+    int32_t next_epoch;    /* that meta_open would begin (K5) */
+    int64_t end;           /* next offset */
+    int64_t snapshot;      /* offset of the snapshot used; 0: none but the bootstrap one */
+    int snapshots_skipped; /* newer ones that are damaged */
+    bool unfinished;       /* a metadata transaction is open: it would be aborted (K11) */
+    bool registered;       /* the node is; then as it was left: */
     bool fenced, shutting_down;
-    int64_t broker_epoch;      /* K8; -1 */
-    int32_t brokers;           /* registered, besides this node */
+    int64_t broker_epoch;                /* K8; -1 */
+    int32_t brokers;                     /* registered, besides this node */
     int32_t acls, scram, quotas, tokens; /* records that are carried along */
-    int32_t unknown;           /* and those of types nobody here knows */
-    int32_t take;              /* partitions that would change leader epoch (K5) */
-    int32_t elsewhere;         /* partitions without a replica on this node */
+    int32_t unknown;                     /* and those of types nobody here knows */
+    int32_t take;                        /* partitions that would change leader epoch (K5) */
+    int32_t elsewhere;                   /* partitions without a replica on this node */
+    int32_t behind;                      /* partitions whose in-sync replicas are all on other nodes */
     /* private */
     struct uuid *removed;
     int removed_n;

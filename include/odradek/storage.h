@@ -292,14 +292,14 @@ struct look_dir {
     struct slice cluster_id;
     int32_t node_id; /* -1: none */
     struct uuid id;
-    bool clean;             /* the clean-shutdown marker is there */
-    int64_t broker_epoch;   /* from it; -1 */
-    int64_t journal;        /* bytes of a commit journal; -1: none lies there (K4) */
-    int journal_groups;     /* live ones in it */
-    int32_t journal_epoch;  /* quorum epoch of the run that wrote it; -1 */
+    bool clean;                         /* the clean-shutdown marker is there */
+    int64_t broker_epoch;               /* from it; -1 */
+    int64_t journal;                    /* bytes of a commit journal; -1: none lies there (K4) */
+    int journal_groups;                 /* live ones in it */
+    int32_t journal_epoch;              /* quorum epoch of the run that wrote it; -1 */
     bool journal_ours, journal_damaged; /* written for this directory; one of its groups is not whole */
-    int64_t cut_tails;      /* bytes of what recovery cut and kept; -1 */
-    const char *unreadable; /* an offset checkpoint that cannot be read; NULL: all can */
+    int64_t cut_tails;                  /* bytes of what recovery cut and kept; -1 */
+    const char *unreadable;             /* an offset checkpoint that cannot be read; NULL: all can */
     int logs_n;
     struct look_log *logs; /* sorted by topic and partition */
 };
@@ -311,7 +311,7 @@ int logs_look_agree(const struct look_dir *dirs, int n, struct rnd *rnd, struct 
  * with `deep` or `batch` everything, is read whole and verified. Damage is no error. */
 struct look_how {
     bool deep;
-    bool gaps; /* missing offsets are no damage: compaction */
+    bool gaps;                                            /* missing offsets are no damage: compaction */
     bool (*batch)(void *arg, const uint8_t *p, size_t n); /* every good batch, in order, until it returns false; or NULL */
     void *arg;
 };

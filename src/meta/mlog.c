@@ -898,8 +898,8 @@ static bool look_batch(void *arg, const uint8_t *p, size_t n)
     return t->rc == 0;
 }
 
-int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t node_id, struct arena *a, struct replay *r, int *skipped,
-              struct why *why_)
+int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t node_id, struct arena *a, struct replay *r,
+              int *skipped, struct why *why_)
 {
     struct snap *snaps;
     struct bytes content = { 0 };
@@ -928,7 +928,8 @@ int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t n
     if (rc == 0) rc = logs_look_log(w->fs, files, &how, a, why_);
     if (rc == 0 && to.rc) rc = why_wrap(why_, to.rc, "metadata log");
     if (rc == 0 && files->segments && files->first > to.from)
-        rc = why(why_, E_CORRUPT, "the metadata log begins at offset %" PRId64 ", and no whole snapshot reaches that far", files->first);
+        rc = why(why_, E_CORRUPT, "the metadata log begins at offset %" PRId64 ", and no whole snapshot reaches that far",
+                 files->first);
     atomic_store(&l->end, MAX(files->end, to.from));
     l->kraft_version = r->kraft_version;
     bytes_put(&l->voters, r->voters.p, r->voters.n);

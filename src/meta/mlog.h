@@ -52,5 +52,5 @@ bool mlog_snapshot_due(const struct mlog *l);
 int mlog_snapshot(struct mlog *l, const struct image *im, const struct kept *k, struct why *why);
 void mlog_close(struct mlog *l);
 /* The same replay, without a log that is open, and without writing: as far as it goes, also when it ends with an error. */
-int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t node_id, struct arena *a, struct replay *r, int *skipped,
-              struct why *why);
+int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t node_id, struct arena *a, struct replay *r,
+              int *skipped, struct why *why);

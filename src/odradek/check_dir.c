@@ -32,8 +32,7 @@ struct check {
     struct conf *conf;
     int32_t node_id;
     bool clean, journal;
-    bool replay; /* there is a journal that a start would replay */
-    int opens;   /* 0, or why a start would fail: `no` says it */
+    int opens; /* 0, or why a start would fail: `no` says it */
     struct why no;
     /* over all logs */
     int64_t bytes;
@@ -124,7 +123,6 @@ static void directory(struct check *c, const struct look_dir *d)
     if (d->journal < 0) return;
     c->journal = true;
     bool replay = !d->clean && d->journal_ours && d->journal_epoch == c->meta.quorum_epoch;
-    c->replay |= replay;
     const char *fate = "holds writes that the logs may lack: only Odradek replays it";
     if (d->clean) fate = "a clean stop came after it, it would be set aside";
     else if (!d->journal_groups) fate = "empty";
@@ -414,7 +412,7 @@ static void who_opens(struct check *c)
     }
     if (!c->clean)
         line(c, "", "but it was not stopped clean: let %s start and stop first%s", last_owner(c),
-             c->replay ? ", it replays the journal" : "");
+             strcmp(last_owner(c), "Odradek") == 0 ? ", or odradek check --repair" : "");
     if (c->foreign) line(c, "", "but it does not start with a directory in it that is no partition's: %d here", c->foreign);
     line(c, "Odradek", "%s", c->opens ? arena_printf(&c->arena, "no: %s", c->no.text).p : "yes");
 }
@@ -442,6 +440,9 @@ static void would_change(struct check *c)
             line(c, "partitions", "%d would get node %d as leader and only in-sync replica, in their next leader epoch",
                  c->meta.take, c->node_id);
         else line(c, "partitions", "would keep their leader epochs");
+        if (c->meta.behind)
+            line(c, "", "%d of them have their in-sync replicas on other brokers: what only those have would be given up",
+                 c->meta.behind);
         if (c->meta.elsewhere) line(c, "", "%d with no replica on node %d would have no leader", c->meta.elsewhere, c->node_id);
     } else {
         line(c, "topics", "would be made of the directories' names; settings were kept in ZooKeeper and are not here");

@@ -176,7 +176,7 @@ static void what_is_foretold_happens(void **state)
     edit(env, "d/" SEGMENT, -1, "torn", 4);
     assert_ok(look_at(env, false, &text, "d", NULL));
     assert_says(text, "stopped          not clean");
-    assert_says(text, "let Odradek start and stop first\n");
+    assert_says(text, "let Odradek start and stop first, or odradek check --repair\n");
     assert_says(text, "orders-0 from offset 3 to the end: segment 0, position ");
     assert_says(text, "4 bytes (no whole batch)\n");
     assert_says(text, "2 would get node 1 as leader and only in-sync replica");
@@ -249,11 +249,42 @@ static void a_journal_that_lies_there_is_judged(void **state)
     assert_ok(fs_write_file(env->world->fs, test_path(env, "d/odradek.journal"), S("no group in it")));
     assert_ok(look_at(env, false, &text, "d", NULL));
     assert_says(text, "journal          14 B, 0 groups of quorum epoch -1: empty\n");
-    assert_says(text, "let Odradek start and stop first\n");
+    assert_says(text, "let Odradek start and stop first, or odradek check --repair\n");
     assert_ok(fs_write_file(env->world->fs, test_path(env, "d/.kafka_cleanshutdown"), S("")));
     assert_ok(look_at(env, false, &text, "d", NULL));
     assert_says(text, "a clean stop came after it, it would be set aside\n");
     assert_silent(text, "start and stop first");
+}
+
+static int lose_run(struct meta_change *c, struct meta_edit *e)
+{
+    struct partition_change_record r = dflt_partition_change_record;
+    int32_t two[] = { 1, 2 };
+    (void)c;
+    r.partition_id = 0;
+    r.topic_id = image_topic(edit_image(e), S("orders"))->id;
+    r.replicas = two;
+    r.replicas_n = 2;
+    r.isr = &two[1];
+    r.isr_n = 1;
+    r.leader = 2;
+    edit_record(e, &msg_partition_change_record, 0, &r);
+    return 0;
+}
+
+static void partitions_that_are_in_sync_elsewhere_are_counted(void **state)
+{
+    struct test_env *env = *state;
+    const char *text;
+    struct node n;
+    struct meta_change lose = { .run = lose_run };
+    start(&n, env, "d");
+    create(&n, "orders", 2);
+    assert_ok(meta_change_now(n.meta, &lose));
+    stop(&n, true);
+    assert_ok(look_at(env, false, &text, "d", NULL));
+    assert_says(text, "1 would get node 1 as leader and only in-sync replica");
+    assert_says(text, "1 of them have their in-sync replicas on other brokers");
 }
 
 static void directories_of_two_brokers_contradict_each_other(void **state)
@@ -373,6 +404,7 @@ int main(void)
         IN_SIM_WORLD(damage_below_the_recovery_point_is_told_with_its_offsets),
         IN_SIM_WORLD(directories_that_kafka_would_set_aside_are_listed),
         IN_SIM_WORLD(a_journal_that_lies_there_is_judged),
+        IN_SIM_WORLD(partitions_that_are_in_sync_elsewhere_are_counted),
         IN_SIM_WORLD(directories_of_two_brokers_contradict_each_other),
         IN_SIM_WORLD(a_directory_of_kafka_is_told),
         IN_SIM_WORLD(a_directory_of_zookeepers_time_is_told),
