@@ -5,6 +5,7 @@
 #include "check_dir.h"
 #include "daemon.h"
 #include "dump_log.h"
+#include "repair.h"
 
 #include <odradek/base.h>
 #include <odradek/config.h>
@@ -20,6 +21,7 @@ static const char usage[] =
     "  odradek [run] [FILE] [--override KEY=VALUE]...   run in the foreground; FILE is a server.properties\n"
     "  odradek check FILE [--override KEY=VALUE]...     say what FILE means, without starting\n"
     "  odradek check [--deep] DIR...                    say what is in log directories, without changing anything\n"
+    "  odradek check --repair DIR...                    replay, recover and close them clean after a crash, without serving\n"
     "  odradek config                                   print a server.properties with every setting explained\n"
     "  odradek dump-log [OPTION]... FILE...             print what is in the files of a log directory (dump-log --help)\n"
     "  odradek version\n"
@@ -106,6 +108,10 @@ int main(int argc, char **argv, char **envp)
     if (argc > 1 && strcmp(argv[1], "dump-log") == 0) {
         mem_free(overrides);
         return dump_log_main(argc - 2, argv + 2);
+    }
+    if (argc > 2 && strcmp(argv[1], "check") == 0 && strcmp(argv[2], "--repair") == 0) {
+        mem_free(overrides);
+        return repair_main(argc - 3, argv + 3, envp);
     }
     if (argc > 1 && strcmp(argv[1], "check") == 0 && check_dirs_wanted(argc - 2, argv + 2)) {
         mem_free(overrides);
