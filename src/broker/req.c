@@ -44,6 +44,15 @@ static void req_run_later(struct post *p)
     req_run(rq);
 }
 
+/* While the waiting are told one by one there may be none for a moment; and who counts the shards must hear of each once. */
+static void shard_drain_check(struct shard *s)
+{
+    void (*drained)(struct shard *, void *) = s->drained;
+    if (!s->drain_told || s->requests > 0 || !drained) return;
+    s->drained = NULL;
+    drained(s, s->drained_arg);
+}
+
 static struct req *req_new(struct shard *s)
 {
     struct list *l = list_pop(&s->free_reqs);
@@ -73,7 +82,7 @@ static void req_free(struct req *rq)
     } else {
         mem_free(rq);
     }
-    if (s->draining && s->requests == 0 && s->drained) s->drained(s, s->drained_arg);
+    shard_drain_check(s);
 }
 
 /* rq has its answer, or will never have one. */
@@ -420,7 +429,8 @@ static void shard_drain(struct post *p)
     }
     coordinator_drain(s->broker->coordinator, s);
     drain_line(&s->parked);
-    if (s->requests == 0 && s->drained) s->drained(s, s->drained_arg);
+    s->drain_told = true;
+    shard_drain_check(s);
 }
 
 void broker_drain(struct broker *b, void (*drained)(struct shard *s, void *arg), void *arg)

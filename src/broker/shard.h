@@ -39,6 +39,7 @@ struct shard {
     struct wire_out wire_scratch; /* the answer being encoded */
     struct fetch_sessions *sessions;
     bool draining;
+    bool drain_told; /* everything that waited has been told; `drained` is called once, when the last request has gone */
     void (*drained)(struct shard *s, void *arg);
     void *drained_arg;
     struct post drain_post;

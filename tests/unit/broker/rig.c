@@ -36,6 +36,7 @@ static void rig_down(struct rig *r)
     list_each_safe (n, next, &r->peers) peer_hang_up(container_of(n, struct peer, link));
     loop_stop(l);
     loop_join(l);
+    assert_int_equal(r->drained, 1); /* whoever counts shards counts on it */
     assert_ok(broker_close(&r->broker));
 }
 
