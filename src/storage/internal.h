@@ -341,7 +341,7 @@ void commit_want(struct plog *p);   /* links p for the next commit and starts it
 bool commit_step(struct commit *c); /* worker: one step; false: nothing to do */
 
 /* ---- journal.c ---- */
-enum { STAGE_BATCH_MAX = 32 * 1024, STAGE_LOG_MAX = 256 * 1024 }; /* above them a log goes direct: README.md has the figures */
+enum { STAGE_BATCH_MAX = 32 * 1024, STAGE_LOG_MAX = 128 * 1024 }; /* above them a log goes direct: README.md has the figures */
 void journal_init(struct journal *j, struct log_dir *d);
 void journal_free(struct journal *j);
 void journal_start(struct journal *j); /* the sync worker */
