@@ -393,10 +393,23 @@ static void listed(struct check *c, const char *label, int n, const char *what, 
     if (n > LINES_MAX) bytes_printf(c->out, "    and %d more\n", n - LINES_MAX);
 }
 
+/* Directories of a KRaft node, but not the one with its metadata log. */
+static bool metadata_elsewhere(const struct check *c)
+{
+    bool kraft = false;
+    for (int i = 0; i < c->o->n; i++) kraft |= c->dirs[i].id_err == 0 && c->dirs[i].version > 0;
+    return !c->meta_log && kraft;
+}
+
 static void who_opens(struct check *c)
 {
     int level = level_of(c->meta.image);
     bytes_printf(c->out, "who can open it\n");
+    if (metadata_elsewhere(c)) {
+        line(c, "nobody", "as it is: the metadata log is in none of these directories. Name all of log.dirs");
+        line(c, "Odradek", "would begin a new one, with topics of the directories' names: without settings, groups, ACLs");
+        return;
+    }
     if (!c->meta_log) {
         line(c, "Apache Kafka", "the versions with ZooKeeper, up to 3.9, as they did before; after a start of Odradek also 4.3");
     } else if (level > 0 && level < LEVEL_KAFKA_4) {
@@ -509,6 +522,7 @@ static int run(struct check *c, struct why *why)
         line(c, "damage", "none seen%s",
              c->o->deep ? "; all checksums are right" : " in the batches' headers (--deep verifies checksums)");
     who_opens(c);
+    if (metadata_elsewhere(c)) return E_NOT_FOUND;
     if (c->opens == 0) would_change(c);
     return c->opens ? c->opens : c->damaged ? E_CORRUPT : 0;
 }

@@ -343,6 +343,8 @@ static void a_directory_of_zookeepers_time_is_told(void **state)
     const char *text;
     make(env, "d", true);
     assert_ok(fs_remove_tree(fs, test_path(env, "d/__cluster_metadata-0")));
+    assert_err(look_at(env, false, &text, "d", NULL), E_NOT_FOUND); /* a KRaft node's, and not all of it */
+    assert_says(text, "the metadata log is in none of these directories");
     assert_ok(fs_write_file(fs, test_path(env, "d/meta.properties"), S("version=0\nbroker.id=1\n")));
     assert_ok(look_at(env, false, &text, "d", NULL));
     assert_says(text, "broker 1 of cluster unknown (ZooKeeper's time)\n");
