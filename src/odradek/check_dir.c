@@ -393,13 +393,15 @@ static void listed(struct check *c, const char *label, int n, const char *what, 
     if (n > LINES_MAX) bytes_printf(c->out, "    and %d more\n", n - LINES_MAX);
 }
 
-/* Directories of a KRaft node, but not the one with its metadata log. */
-static bool metadata_elsewhere(const struct check *c)
+static bool kraft(const struct check *c)
 {
-    bool kraft = false;
-    for (int i = 0; i < c->o->n; i++) kraft |= c->dirs[i].id_err == 0 && c->dirs[i].version > 0;
-    return !c->meta_log && kraft;
+    for (int i = 0; i < c->o->n; i++)
+        if (c->dirs[i].id_err == 0 && c->dirs[i].version > 0) return true;
+    return c->meta_log;
 }
+
+/* Directories of a KRaft node, but not the one with its metadata log. */
+static bool metadata_elsewhere(const struct check *c) { return kraft(c) && !c->meta_log && c->logs; }
 
 static void who_opens(struct check *c)
 {
@@ -410,7 +412,9 @@ static void who_opens(struct check *c)
         line(c, "Odradek", "would begin a new one, with topics of the directories' names: without settings, groups, ACLs");
         return;
     }
-    if (!c->meta_log) {
+    if (!c->meta_log && kraft(c)) {
+        line(c, "Apache Kafka", "formatted, never started: the version that formatted it");
+    } else if (!c->meta_log) {
         line(c, "Apache Kafka", "the versions with ZooKeeper, up to 3.9, as they did before; after a start of Odradek also 4.3");
     } else if (level > 0 && level < LEVEL_KAFKA_4) {
         line(c, "Apache Kafka", "3.0 to 3.9, from %.3s on: raise metadata.version to 3.3-IV3 or more there before Kafka 4",
@@ -457,6 +461,8 @@ static void would_change(struct check *c)
             line(c, "", "%d of them have their in-sync replicas on other brokers: what only those have would be given up",
                  c->meta.behind);
         if (c->meta.elsewhere) line(c, "", "%d with no replica on node %d would have no leader", c->meta.elsewhere, c->node_id);
+    } else if (kraft(c)) {
+        line(c, "metadata log", "would be made, as bootstrap.checkpoint says");
     } else {
         line(c, "topics", "would be made of the directories' names; settings were kept in ZooKeeper and are not here");
     }

@@ -372,6 +372,19 @@ static void an_empty_directory_is_nobodys(void **state)
     assert_says(text, "nobody: it was never formatted\n");
 }
 
+static void a_directory_that_was_only_formatted_is_told(void **state)
+{
+    struct test_env *env = *state;
+    const char *text;
+    assert_ok(fs_mkdirs(env->world->fs, test_path(env, "f")));
+    assert_ok(fs_write_file(env->world->fs, test_path(env, "f/meta.properties"),
+                            S("version=1\nnode.id=4\ncluster.id=AAECAwQFBgcICQoLDA0ODw\n")));
+    assert_ok(look_at(env, false, &text, "f", NULL));
+    assert_says(text, "belongs to       node 4 of cluster AAECAwQFBgcICQoLDA0ODw");
+    assert_says(text, "formatted, never started");
+    assert_says(text, "metadata log     would be made");
+}
+
 static void a_lock_that_somebody_holds_is_told(void **state)
 {
     struct test_env *env = *state;
@@ -412,6 +425,7 @@ int main(void)
         IN_SIM_WORLD(a_directory_of_zookeepers_time_is_told),
         IN_SIM_WORLD(a_damaged_identity_is_why_it_does_not_open),
         IN_SIM_WORLD(an_empty_directory_is_nobodys),
+        IN_SIM_WORLD(a_directory_that_was_only_formatted_is_told),
         IN_REAL_WORLD(a_lock_that_somebody_holds_is_told),
         IN_REAL_WORLD(a_directory_among_the_arguments_is_what_asks_for_it),
     };
