@@ -968,9 +968,23 @@ static void junk(struct run *s, struct client_state *c)
     peer_hang_up(c->peer);
 }
 
+/* Many at once, to many partitions: what one commit covers. */
+static void burst(struct run *s)
+{
+    for (int i = between(s, 3, 12); i > 0; i--) {
+        struct client_state *c = one_in(s, 3) ? NULL : any_client(s);
+        if (c) produce_plain(s, c);
+        else produce_idempotent(s);
+    }
+}
+
 static void act(struct run *s)
 {
     uint64_t what = rnd(s, 1000);
+    if (one_in(s, 10)) {
+        burst(s);
+        return;
+    }
     if (live_topics(s) == 0) what = 900;
     if (what >= 460 && one_in(s, 4)) {
         members_act(s);
@@ -1188,7 +1202,7 @@ static void dead(struct run *s, enum crash how)
         for (int k = 0; k < LANES; k++) {
             struct lane *l = &pr->lanes[k];
             if (!l->part) continue;
-            l->lenient = l->n > 0 || (how == CRASH_POWER && (pr->acks != -1 || l->part->lossy)) || s->faulty;
+            l->lenient |= l->n > 0 || (how == CRASH_POWER && (pr->acks != -1 || l->part->lossy)) || s->faulty;
             l->disturbed = false;
         }
     }
@@ -1302,14 +1316,14 @@ static struct run *run_new(uint64_t seed)
     for (int i = 0; i < 8; i++) (void)rnd(s, 2);
     char more[1024];
     s->two_dirs = one_in(s, 3);
-    (void)snprintf(
-        more, sizeof more,
-        "log.dirs=/"
-        "data%s\nodradek.dirty.max=1048576\nodradek.disk.reserve=%d\nlog.retention.check.interval.ms=%d\nnum.partitions=2\n"
-        "log.flush.offset.checkpoint.interval.ms=%d\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
-        "log.cleaner.backoff.ms=%d\ngroup.initial.rebalance.delay.ms=%d\n",
-        s->two_dirs ? ",/more" : "", one_in(s, 2) ? 0 : 4000, between(s, 1000, 20000), between(s, 1000, 60000),
-        one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
+    int journal = one_in(s, 3) ? 0 : one_in(s, 2) ? 32768 : 262144;
+    (void)snprintf(more, sizeof more,
+                   "log.dirs=/data%s\nodradek.dirty.max=1048576\nodradek.disk.reserve=%d\nodradek.journal.max=%d\n"
+                   "log.retention.check.interval.ms=%d\nlog.flush.offset.checkpoint.interval.ms=%d\nlog.cleaner.backoff.ms=%d\n"
+                   "num.partitions=2\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
+                   "group.initial.rebalance.delay.ms=%d\n",
+                   s->two_dirs ? ",/more" : "", one_in(s, 2) ? 0 : 4000, journal, between(s, 1000, 20000),
+                   between(s, 1000, 60000), one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
     node_init(&s->node, seed, more);
     members_init(s);
     for (int i = 0; i < PRODUCERS; i++) s->producers[i].acks = i == 0 ? 1 : -1;
