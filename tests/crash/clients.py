@@ -41,8 +41,6 @@ class Client(threading.Thread):
         try:
             self.work()
         except Exception:
-            if self.world.stop.is_set() and isinstance(self, GroupKafkaPython):
-                return  # called while the broker was away for good
             kind = "producer-fatal" if isinstance(self, (Numbered, Keys, Transactions)) else "stuck"
             self.world.anomaly(kind, f"{self.name} ended: {traceback.format_exc()}")
 
@@ -75,7 +73,7 @@ class Numbered(Client):
         self.fatal = None
         more = {"enable.idempotence": True} if self.idempotent else {"acks": 1, "max.in.flight": 1}
         self.producer = Producer(common(self.world, **{
-            "linger.ms": 2, "batch.num.messages": 40, "message.timeout.ms": 300000, "request.timeout.ms": 1000,
+            "linger.ms": 2, "batch.num.messages": 40, "message.timeout.ms": 300000, "request.timeout.ms": self.world.request_ms,
             "compression.type": self.codec, "sticky.partitioning.linger.ms": 0, **more}))
 
     def send(self, partition, sequence, value):
@@ -125,7 +123,7 @@ class NumberedKafkaPython(Numbered):
         self.fatal = None
         self.producer = kafka.KafkaProducer(
             bootstrap_servers=self.world.bootstrap, enable_idempotence=True, acks="all", linger_ms=2, batch_size=4000,
-            request_timeout_ms=1500, delivery_timeout_ms=300000, max_block_ms=60000, reconnect_backoff_ms=10,
+            request_timeout_ms=self.world.request_ms + 500, delivery_timeout_ms=300000, max_block_ms=60000, reconnect_backoff_ms=10,
             reconnect_backoff_max_ms=100, retry_backoff_ms=20, compression_type=None if self.codec == "none" else self.codec)
 
     def send(self, partition, sequence, value):
@@ -142,7 +140,8 @@ class NumberedKafkaPython(Numbered):
         except kafka.errors.KafkaTimeoutError:
             pass
         left = self.outstanding
-        self.producer.close(timeout=1)
+        with contextlib.suppress(kafka.errors.KafkaError):
+            self.producer.close(timeout=1)
         return left
 
 
@@ -152,7 +151,7 @@ class Keys(Client):
 
     def work(self):
         self.producer = Producer(common(self.world, **{"enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": 300000,
-                                                       "request.timeout.ms": 1000}))
+                                                       "request.timeout.ms": self.world.request_ms}))
         while not self.world.stop.is_set():
             self.pause()
             if len(self.producer) > 3000:
@@ -187,7 +186,7 @@ class Transactions(Client):
 
     def open(self):
         self.producer = Producer(common(self.world, **{"transactional.id": self.name, "linger.ms": 1, "transaction.timeout.ms": 60000,
-                                                       "request.timeout.ms": 1000}))
+                                                       "request.timeout.ms": self.world.request_ms}))
         self.insist(lambda: self.producer.init_transactions(self.world.limit))
 
     def insist(self, call):
@@ -343,13 +342,13 @@ class Group(Client):
 
     def __init__(self, world, name, topics):
         super().__init__(world, name)
-        self.read, self.next, self.fresh, self.reopen = topics, {}, set(), False
+        self.read, self.next, self.fresh, self.reopen = topics, {}, {}, False
 
     def open(self):
         self.consumer = Consumer(common(self.world, **{
             "group.id": self.name, "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50,
             "session.timeout.ms": 6000, "heartbeat.interval.ms": 300, "partition.assignment.strategy": "range"}))
-        self.consumer.subscribe(self.read, on_assign=lambda _, parts: self.fresh.update((tp.topic, tp.partition) for tp in parts))
+        self.consumer.subscribe(self.read, on_assign=lambda _, parts: self.assigned(parts))
 
     def close(self):
         self.consumer.close()
@@ -372,12 +371,16 @@ class Group(Client):
         except KafkaException:
             return False
 
+    def assigned(self, partitions):
+        """What is committed by now is where it begins, at least: it asks only once, and may commit more before it is told."""
+        for tp in partitions:
+            self.fresh[tp.topic, tp.partition] = self.world.commits.get((self.name, tp.topic, tp.partition), (0, 0))[0]
+
     def seen(self, topic, partition, offset):
-        """The first record after an assignment is the committed one; after that, one by one."""
-        acknowledged, asked = self.world.commits.get((self.name, topic, partition), (0, 0))
+        """The first record after an assignment is the committed one; after that, and before it takes effect, one by one."""
         where = f"{self.name}: {topic}-{partition}"
-        if (topic, partition) in self.fresh:
-            self.fresh.discard((topic, partition))
+        if (topic, partition) in self.fresh and offset != self.next.get((topic, partition)):
+            acknowledged, asked = self.fresh.pop((topic, partition)), self.world.commits.get((self.name, topic, partition), (0, 0))[1]
             if offset < acknowledged:
                 self.world.anomaly("offset-rewind", f"{where}: begins at {offset}, {acknowledged} was committed")
             elif offset > asked:
@@ -424,7 +427,7 @@ class GroupKafkaPython(Group):
                 pass
 
             def on_partitions_assigned(self, assigned):
-                client.fresh.update((tp.topic, tp.partition) for tp in assigned)
+                client.assigned(assigned)
 
         self.consumer = self.insist(lambda: kafka.KafkaConsumer(
             bootstrap_servers=self.world.bootstrap, group_id=self.name, enable_auto_commit=False, auto_offset_reset="earliest",
@@ -440,7 +443,7 @@ class GroupKafkaPython(Group):
                 return call()
             except kafka.errors.KafkaError:
                 if self.world.stop.is_set():
-                    raise
+                    return None
                 time.sleep(0.02)
 
     def close(self):
@@ -449,6 +452,8 @@ class GroupKafkaPython(Group):
 
     def poll(self):
         records = self.insist(lambda: self.consumer.poll(timeout_ms=1000, max_records=200))
+        if self.world.stop.is_set():
+            return []
         if records:
             self.heard = time.monotonic()
         elif time.monotonic() - self.heard > self.PATIENCE:

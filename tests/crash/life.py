@@ -45,7 +45,8 @@ class Life:
         self.broker = run.broker(run.directory / f"{name}-{seed}", properties={
             "offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 3, "log.cleaner.backoff.ms": 200,
             "auto.create.topics.enable": "false", "num.recovery.threads.per.data.dir": 2})
-        self.world = World(self.broker.bootstrap, rng, {"a": 3, "b": 2, "one": 1, "kv": 2}, quiet=quiet, limit=limit)
+        self.world = World(self.broker.bootstrap, rng, {"a": 3, "b": 2, "one": 1, "kv": 2}, quiet=quiet, limit=limit,
+                           request_ms=1000 if self.broker.kind == "odradek" else 10000)
         self.clients = []
         # Rolls make sealed segments, snapshots and new files; a larger flush.messages leaves more to recover.
         self.configs = {t: {"segment.ms": rng.choice((300, 1000, 5000)), "flush.messages": rng.choice((1, 1, 1000))} for t in "ab"}
@@ -201,8 +202,8 @@ class Life:
                 if not self.round() or self.world.found:
                     break
         if not self.alive():
+            self.world.over, self.world.limit = True, 1
             self.world.hold.set()
-            self.world.limit = 1  # nothing can be finished; the directory is kept
         self.quiesce()
         if self.alive():
             check(self.world, ("group", "group-python"))

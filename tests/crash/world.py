@@ -55,9 +55,10 @@ def fingerprint(key, value):
 class World:
     """The memory of one life. Written by the clients' threads, each its own part; read when they are quiet."""
 
-    def __init__(self, bootstrap, rng, topics, transactions=False, limit=60, quiet=False):
+    def __init__(self, bootstrap, rng, topics, transactions=False, limit=60, quiet=False, request_ms=1000):
         self.bootstrap, self.rng, self.topics, self.transactions, self.limit = bootstrap, rng, topics, transactions, limit
-        self.quiet = quiet
+        self.request_ms = request_ms  # how long a client waits for an answer: so short that a stopped broker is asked again
+        self.quiet, self.over = quiet, False  # over: the broker is gone for good, what clients say about it is no news
         self.sent = {}       # (client, topic, partition) -> how many
         self.acked = {}      # (client, topic, partition) -> {sequence: offset, or -1 when the client was not told}
         self.shown = {}      # (topic, partition) -> {offset: fingerprint}: everything a reader was ever given
@@ -71,6 +72,8 @@ class World:
 
     def anomaly(self, name, what):
         assert name in ANOMALIES, name
+        if self.over:
+            return
         with self.lock:
             n = sum(1 for other, _ in self.found if other == name)
             self.found.append((name, what))
