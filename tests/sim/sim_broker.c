@@ -427,7 +427,8 @@ static void fetch_answered(struct call *call, void *answer)
 {
     struct op *o = container_of(call, struct op, call);
     struct fetch_response *out = answer;
-    struct consumer *k = o->session ? &o->client->consumer : NULL;
+    struct consumer *k =
+        o->session && o->client->peer == call->peer ? &o->client->consumer : NULL; /* it may have a new connection */
     o->sim->answers++;
     if (out->error_code) {
         CHECK(o->sim->faulty || o->sim->node.stopping, "fetch: error %d", out->error_code);
