@@ -276,7 +276,10 @@ static struct out_part *part_new(struct conn *c)
     struct list *spare = list_pop(&c->nl->spare_parts);
     struct out_part *p = spare ? container_of(spare, struct out_part, link) : mem_alloc(sizeof *p);
     if (spare) c->nl->spare_parts_n--;
-    *p = (struct out_part){ 0 };
+    p->buf = NULL;
+    p->at = 0;
+    p->range = (struct file_range){ 0 };
+    p->prefaulted = false;
     list_push(&c->out, &p->link);
     return p;
 }
@@ -297,8 +300,9 @@ static void part_free(struct net_loop *nl, struct out_part *p)
 /* Room for some of n bytes at the end of the output. */
 static struct buf *out_tail(struct conn *c, size_t n)
 {
-    struct out_part *last = list_empty(&c->out) ? NULL : container_of(c->out.prev, struct out_part, link);
-    if (last && last->buf && last->buf->len < last->buf->cap) return last->buf;
+    struct list *end = c->out.prev;
+    struct out_part *last = container_of(end, struct out_part, link);
+    if (end != &c->out && last->buf && last->buf->len < last->buf->cap) return last->buf;
     last = part_new(c);
     last->buf = buf_new(n <= 4096 - sizeof(struct buf) ? 4096 - sizeof(struct buf) : MIN(n, (size_t)CHUNK - sizeof(struct buf)));
     return last->buf;

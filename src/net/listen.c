@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPT_BATCH = 32, RETRY_US = 100 * 1000, SWEEP_US = 5 * 1000 * 1000 };
+enum { BACKLOG = 4096, DRAIN_LOOK_US = 10 * 1000, ACCEPT_BATCH = 32, RETRY_US = 100 * 1000, SWEEP_US = 5 * 1000 * 1000 };
 
 /* ---- who is connected ------------------------------------------------------------------------------------------------------------ */
 
@@ -241,7 +241,7 @@ static int listener_open(struct net *n, const struct conf_listener *cl, struct w
     }
     if (err == -EADDRINUSE || !opened)
         return why(w, E_IO, "listener " S_FMT "://%s:%d cannot be opened: %s", S_ARG(cl->name), any ? "*" : host, cl->port,
-                   strerror(-err));
+                   err_text(err));
     broker_listener_port(n->broker, cl->name, port);
     return 0;
 }
@@ -371,7 +371,7 @@ static void drain_tick(struct timer *t)
     if (loop_now_us(nl->loop) < nl->net->drain_ms * 1000 + nl->drain_began_us) {
         drain_check(nl);
         if (!list_empty(&nl->conns)) {
-            loop_timer(nl->loop, t, loop_now_us(nl->loop) + 10 * 1000);
+            loop_timer(nl->loop, t, loop_now_us(nl->loop) + DRAIN_LOOK_US);
             return;
         }
     }

@@ -242,7 +242,7 @@ static void publish_log(const struct commit_log *cl)
     if (moved) plog_tail_moved(p);
     struct segment *active = plog_active(p);
     bool maintain =
-        (p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved) || (active && active->off.tail.n >= INDEX_BEHIND * OFF_ENTRY);
+        (p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved) || (active && active->off.tail.n >= (size_t)INDEX_BEHIND * OFF_ENTRY);
     pthread_mutex_unlock(&p->mu);
     if (paid) journal_paid(p);
     if (moved) plog_notify(p);

@@ -28,7 +28,7 @@ void journal_init(struct journal *j, struct log_dir *d)
     j->max = d->logs->set.journal_max / JOURNAL_BLOCK * JOURNAL_BLOCK;
     /* Only where there is one directory. Of several, one may be broken at a start that the others survive: the quorum's epoch moves on, and would
      * disown the journal that is still in the broken one (J14). */
-    bool wanted = j->max >= 4 * JOURNAL_BLOCK && d->logs->dirs_n == 1;
+    bool wanted = j->max >= (int64_t)4 * JOURNAL_BLOCK && d->logs->dirs_n == 1;
     atomic_init(&j->state, wanted ? JOURNAL_NONE : JOURNAL_OFF);
     snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, d->path);
     j->path = mem_strdup(slice_of(path));

@@ -117,7 +117,7 @@ static struct jlog *new_log(struct jreplay *j, const struct place *at)
     const struct log_dir *d = j->dir;
     struct jlog *l = new (struct jlog);
     if (j->logs_n == j->logs_cap)
-        j->logs = mem_realloc(j->logs, (size_t)(j->logs_cap = MAX(16, 2 * j->logs_cap)) * sizeof(*j->logs));
+        j->logs = mem_realloc(j->logs, (size_t)(j->logs_cap = MAX(16, 2 * j->logs_cap)) * sizeof(struct jlog *));
     j->logs[j->logs_n++] = l;
     snprintf(l->path, sizeof(l->path), "%s/" S_FMT, d->path, S_ARG(at->name));
     l->r = MAX(0, checkpoint_find(d->recovery, d->recovery_n, at->topic, at->partition));
@@ -338,7 +338,7 @@ static int contradicts(struct course *c, const struct jbatch *b, const char *wha
 /* Decides about batch b, which begins here (J13): 0, or 1 when the log contradicts the journal, or an error. */
 static int judge(struct course *c, struct jbatch *b)
 {
-    struct batch_head h;
+    struct batch_head h = { 0 };
     int rc = disk_batch(c, &h);
     if (rc < 0) return rc;
     if (rc == 1 && c->disk.n == b->n && memcmp(c->disk.p, b->bytes, b->n) == 0) c->j->kept++;
@@ -359,7 +359,7 @@ static int walk_to(struct course *c, const struct jbatch *b)
     struct jlog *l = c->log;
     for (;;) {
         struct jfile *f = &l->files[c->i];
-        struct batch_head h;
+        struct batch_head h = { 0 };
         if (f->base == b->base && c->at == b->at) {
             bool follows = c->expected < 0 || c->expected == b->first;
             return follows ? 1 : contradicts(c, b, "offsets do not follow") + 1;
