@@ -56,18 +56,9 @@ int why_wrap(struct why *w, int err, const char *fmt, ...) PRINTF(3, 4); /* "<ne
 struct list {
     struct list *prev, *next;
 };
-static inline void list_init(struct list *l)
-{
-    l->prev = l->next = l;
-}
-static inline bool list_empty(const struct list *l)
-{
-    return l->next == l;
-}
-static inline bool list_linked(const struct list *n)
-{
-    return n->next && n->next != n;
-}
+static inline void list_init(struct list *l) { l->prev = l->next = l; }
+static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline bool list_linked(const struct list *n) { return n->next && n->next != n; }
 static inline void list_push(struct list *l, struct list *n) /* at the back */
 {
     n->prev = l->prev;
@@ -75,10 +66,7 @@ static inline void list_push(struct list *l, struct list *n) /* at the back */
     l->prev->next = n;
     l->prev = n;
 }
-static inline void list_push_front(struct list *l, struct list *n)
-{
-    list_push(l->next, n);
-}
+static inline void list_push_front(struct list *l, struct list *n) { list_push(l->next, n); }
 static inline void list_remove(struct list *n)
 {
     n->prev->next = n->next;
@@ -114,10 +102,7 @@ struct slice {
 #define S(lit)   ((struct slice){ "" lit, sizeof(lit) - 1 })
 #define S_FMT    "%.*s"
 #define S_ARG(s) (int)(s).n, (s).p ? (s).p : ""
-static inline struct slice slice_of(const char *z)
-{
-    return (struct slice){ z, z ? strlen(z) : 0 };
-}
+static inline struct slice slice_of(const char *z) { return (struct slice){ z, z ? strlen(z) : 0 }; }
 static inline bool slice_eq(struct slice a, struct slice b)
 {
     return a.n == b.n && !a.p == !b.p && (a.n == 0 || (a.p && b.p && memcmp(a.p, b.p, a.n) == 0));
@@ -129,14 +114,8 @@ struct uuid {
 };
 #define UUID_ZERO ((struct uuid){ { 0 } })
 enum { UUID_TEXT = 23 }; /* 22 characters of URL-safe base64 and a NUL */
-static inline bool uuid_eq(struct uuid a, struct uuid b)
-{
-    return memcmp(a.b, b.b, 16) == 0;
-}
-static inline bool uuid_is_zero(struct uuid a)
-{
-    return uuid_eq(a, UUID_ZERO);
-}
+static inline bool uuid_eq(struct uuid a, struct uuid b) { return memcmp(a.b, b.b, 16) == 0; }
+static inline bool uuid_is_zero(struct uuid a) { return uuid_eq(a, UUID_ZERO); }
 void uuid_text(struct uuid u, char out[UUID_TEXT]);
 int uuid_parse(struct slice text, struct uuid *out); /* 0 or E_INVALID */
 
@@ -259,10 +238,7 @@ void map_put(struct map *m, uint64_t hash, struct map_node *n); /* the key must 
 void map_remove(struct map *m, struct map_node *n);
 struct map_node *map_next(const struct map *m, const struct map_node *n); /* n NULL: the first; no order */
 void map_free(struct map *m);                                             /* frees the table, not the nodes */
-static inline uint64_t hash_slice(struct slice s)
-{
-    return hash_bytes(s.p, s.n);
-}
+static inline uint64_t hash_slice(struct slice s) { return hash_bytes(s.p, s.n); }
 
 /* ---- clock and random ------------------------------------------------------------------------------------------------ */
 
@@ -488,11 +464,5 @@ enum metric {
     M_COUNT
 };
 extern _Atomic int64_t metrics[M_COUNT];
-static inline void metric_add(enum metric m, int64_t n)
-{
-    atomic_fetch_add_explicit(&metrics[m], n, memory_order_relaxed);
-}
-static inline int64_t metric_get(enum metric m)
-{
-    return atomic_load_explicit(&metrics[m], memory_order_relaxed);
-}
+static inline void metric_add(enum metric m, int64_t n) { atomic_fetch_add_explicit(&metrics[m], n, memory_order_relaxed); }
+static inline int64_t metric_get(enum metric m) { return atomic_load_explicit(&metrics[m], memory_order_relaxed); }

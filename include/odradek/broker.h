@@ -14,47 +14,49 @@ struct client;
 
 /* Opens the log directories and the metadata log, recovers what an unclean stop left, opens every partition, loads the coordinators.
  * loops: how many shards. conf is referenced. Blocks. */
-int  broker_open(struct world *w, const struct conf *conf, int loops, struct broker **out, struct why *why);
+int broker_open(struct world *w, const struct conf *conf, int loops, struct broker **out, struct why *why);
 /* fn is called, on some worker, when the last log directory has failed: stop the broker. */
 void broker_on_failed(struct broker *b, void (*fn)(void *arg), void *arg);
 /* The port the system chose for a listener opened on port 0, before clients come. */
 void broker_listener_port(struct broker *b, struct slice listener, int port);
 struct shard *broker_shard(struct broker *b, int i);
-struct loop  *shard_loop(struct shard *s);
+struct loop *shard_loop(struct shard *s);
 struct waker *shard_waker(struct shard *s);
-int           broker_shards(const struct broker *b);
-struct meta  *broker_meta(struct broker *b);
-struct logs  *broker_logs(struct broker *b);
+int broker_shards(const struct broker *b);
+struct meta *broker_meta(struct broker *b);
+struct logs *broker_logs(struct broker *b);
 /* Any thread: every waiting request is answered now, new ones are not started; `drained` is called on each shard's loop when it has nothing
  * left to answer. Then stop the loops and call broker_close: clean stop (J18), blocks. */
 void broker_drain(struct broker *b, void (*drained)(struct shard *s, void *arg), void *arg);
-int  broker_close(struct broker **b);
+int broker_close(struct broker **b);
 
 /* ---- connections ------------------------------------------------------------------------------------------------------------ */
 
 struct client_info {
-    struct slice listener;     /* its name */
-    struct slice host;         /* peer address as text, "127.0.0.1" */
-    struct slice local_host;   /* address the peer dialled, as text; for advertised.listeners left unset */
-    int          local_port;
-    bool         local_loopback;
+    struct slice listener;   /* its name */
+    struct slice host;       /* peer address as text, "127.0.0.1" */
+    struct slice local_host; /* address the peer dialled, as text; for advertised.listeners left unset */
+    int local_port;
+    bool local_loopback;
 };
 /* A part of an answer that comes from a file: inserted before byte `at` of the answer's bytes. */
 struct reply_range {
-    size_t            at;
+    size_t at;
     struct file_range range; /* ownership moves to send() */
 };
 struct reply {
-    struct slice        bytes; /* with the length prefix; valid during send() only */
+    struct slice bytes;         /* with the length prefix; valid during send() only */
     struct reply_range *ranges; /* sorted by at; the array is valid during send() only */
-    int                 ranges_n;
+    int ranges_n;
 };
 struct client_ops { /* net's side; called at home */
     void (*send)(void *conn, struct reply *r);
-    void (*close)(void *conn, const char *reason, bool after_answers); /* later than this call; reason is for the log; NULL: quietly */
+    void (*close)(void *conn, const char *reason,
+                  bool after_answers);  /* later than this call; reason is for the log; NULL: quietly */
     void (*pause)(void *conn, bool on); /* too much is waiting: stop reading this connection, and go on again */
 };
-struct client *client_open(struct shard *s, const struct client_info *info, const struct client_ops *ops, void *conn); /* copies info */
+struct client *client_open(struct shard *s, const struct client_info *info, const struct client_ops *ops,
+                           void *conn); /* copies info */
 /* A whole frame, without its length prefix. Small ones are copied; for larger ones `holder` (the buffer they lie in, or NULL) is referenced. */
 void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n);
 /* The connection is gone: nothing is sent any more; c is freed when its last request has ended. */

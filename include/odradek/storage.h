@@ -19,19 +19,19 @@ struct segment;
 /* Creates missing directories, locks each (K1), reads or makes meta.properties. Nothing is written to partitions yet.
  * Identity: cluster id and node id are adopted from the directories where the config leaves them open; a contradiction, between
  * directories or with the config, is an error. Any thread, blocks. */
-int  logs_open(struct world *w, const struct conf *conf, struct logs **out, struct why *why);
+int logs_open(struct world *w, const struct conf *conf, struct logs **out, struct why *why);
 void logs_free(struct logs **l); /* after logs_close or a failed start; releases the locks */
 
 struct slice logs_cluster_id(const struct logs *l); /* 22 characters (K15) */
-int32_t      logs_node_id(const struct logs *l);
-int          logs_dirs(const struct logs *l); /* how many */
+int32_t logs_node_id(const struct logs *l);
+int logs_dirs(const struct logs *l); /* how many */
 struct log_dir_info {
     struct slice path; /* absolute */
-    struct uuid  id;   /* directory.id */
-    bool         offline;
-    bool         was_clean; /* the clean-shutdown marker was there at open */
-    int64_t      broker_epoch; /* from that marker; -1 when unknown */
-    int64_t      total_bytes, usable_bytes; /* of the file system; -1 when unknown */
+    struct uuid id;    /* directory.id */
+    bool offline;
+    bool was_clean;                    /* the clean-shutdown marker was there at open */
+    int64_t broker_epoch;              /* from that marker; -1 when unknown */
+    int64_t total_bytes, usable_bytes; /* of the file system; -1 when unknown */
 };
 void logs_dir_info(const struct logs *l, int i, struct log_dir_info *out);
 bool logs_was_clean(const struct logs *l); /* every directory had its marker */
@@ -39,16 +39,16 @@ bool logs_was_clean(const struct logs *l); /* every directory had its marker */
 /* What is on disk: one entry per partition directory (not __cluster_metadata-0, not -delete/-stray/-future ones). */
 struct log_found {
     struct slice topic;
-    int32_t      partition;
-    int          dir;
-    struct uuid  topic_id; /* from partition.metadata; zero when that file is missing (ZooKeeper era) or unreadable */
+    int32_t partition;
+    int dir;
+    struct uuid topic_id; /* from partition.metadata; zero when that file is missing (ZooKeeper era) or unreadable */
 };
 int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *why);
 
 /* What the metadata log says, told before logs_begin: of a journal that a crash left, only what it confirms is replayed (J12, J14). Without it a
  * journal that is found is set aside. */
 struct logs_truth {
-    int32_t quorum_epoch; /* that quorum-state names; -1 none */
+    int32_t quorum_epoch;                                               /* that quorum-state names; -1 none */
     bool (*exists)(void *arg, struct uuid topic_id, int32_t partition); /* NULL: all do */
     void *arg;
 };
@@ -68,11 +68,11 @@ int logs_begin(struct logs *l, struct why *why);
  * conf is copied. *out has one reference for the caller and one of l's own. */
 struct plog_spec {
     struct slice topic;
-    struct uuid  topic_id;
-    int32_t      partition;
-    int          dir;
-    int32_t      leader_epoch;
-    bool         must_exist; /* E_NOT_FOUND instead of creating */
+    struct uuid topic_id;
+    int32_t partition;
+    int dir;
+    int32_t leader_epoch;
+    bool must_exist; /* E_NOT_FOUND instead of creating */
     const struct topic_conf *conf;
 };
 int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *why);
@@ -96,11 +96,11 @@ int logs_checkpoint(struct logs *l);
 /* ---- one partition log ------------------------------------------------------------------------------------------------------ */
 
 struct plog *plog_ref(struct plog *p);
-void         plog_unref(struct plog **p); /* nulls */
+void plog_unref(struct plog **p); /* nulls */
 struct slice plog_topic(const struct plog *p);
-struct uuid  plog_topic_id(const struct plog *p);
-int32_t      plog_partition(const struct plog *p);
-int          plog_dir(const struct plog *p);
+struct uuid plog_topic_id(const struct plog *p);
+int32_t plog_partition(const struct plog *p);
+int plog_dir(const struct plog *p);
 
 struct plog_offsets {
     int64_t start;     /* log start offset */
@@ -109,13 +109,13 @@ struct plog_offsets {
     int64_t durable;   /* a power cut takes nothing below it */
     int64_t end;       /* log end offset */
     int32_t leader_epoch;
-    bool    gone;      /* deleted */
-    bool    offline;   /* its log directory failed */
+    bool gone;    /* deleted */
+    bool offline; /* its log directory failed */
 };
-void    plog_offsets(struct plog *p, struct plog_offsets *out); /* one consistent view */
-int64_t plog_size(struct plog *p);                              /* bytes of all segments */
-void    plog_set_conf(struct plog *p, const struct topic_conf *conf); /* copied; takes effect with the next append or check */
-void    plog_set_leader_epoch(struct plog *p, int32_t epoch);   /* K5: in leader-epoch-checkpoint before the next batch; worker */
+void plog_offsets(struct plog *p, struct plog_offsets *out);       /* one consistent view */
+int64_t plog_size(struct plog *p);                                 /* bytes of all segments */
+void plog_set_conf(struct plog *p, const struct topic_conf *conf); /* copied; takes effect with the next append or check */
+void plog_set_leader_epoch(struct plog *p, int32_t epoch); /* K5: in leader-epoch-checkpoint before the next batch; worker */
 
 /* An append. The batches are already checked (batch_check) and, for LogAppendTime, stamped. Offsets and the leader epoch are patched in
  * place. Memory stays the caller's and must stay valid until `done`.
@@ -123,21 +123,22 @@ void    plog_set_leader_epoch(struct plog *p, int32_t epoch);   /* K5: in leader
  * is E_DUPLICATE_BATCH with its first offset (the caller waits until `last` is durable as its acks ask, then answers success). */
 enum append_origin { APPEND_CLIENT, APPEND_COORDINATOR }; /* the coordinator may write control batches and to internal topics */
 struct append {
-    struct plog       *log;   /* in */
-    uint8_t           *bytes; /* in: one or more whole batches */
-    size_t             n;
-    int32_t            records; /* in: sum over the batches */
+    struct plog *log; /* in */
+    uint8_t *bytes;   /* in: one or more whole batches */
+    size_t n;
+    int32_t records; /* in: sum over the batches */
     enum append_origin origin;
-    int16_t txn_version; /* in: of transaction markers (APPEND_COORDINATOR): the transaction.version of their WriteTxnMarkers; else 0 */
-    struct waker      *home; /* in: whose ticket; NULL for plog_append_now */
-    ticket             who;
+    int16_t
+        txn_version; /* in: of transaction markers (APPEND_COORDINATOR): the transaction.version of their WriteTxnMarkers; else 0 */
+    struct waker *home; /* in: whose ticket; NULL for plog_append_now */
+    ticket who;
     /* out, valid once done: */
     _Atomic bool done;
-    int          err;          /* 0, E_DUPLICATE_BATCH, E_OUT_OF_ORDER_SEQUENCE_NUMBER, E_INVALID_PRODUCER_EPOCH, E_NO_SPACE, E_OFFLINE, E_GONE, … */
-    int64_t      first, last;  /* offsets given (or found, for a duplicate) */
-    int64_t      append_time_ms; /* of the duplicate's first copy, else -1 */
-    int64_t      start;        /* log start offset then */
-    struct list  link;         /* private */
+    int err; /* 0, E_DUPLICATE_BATCH, E_OUT_OF_ORDER_SEQUENCE_NUMBER, E_INVALID_PRODUCER_EPOCH, E_NO_SPACE, E_OFFLINE, E_GONE, … */
+    int64_t first, last;    /* offsets given (or found, for a duplicate) */
+    int64_t append_time_ms; /* of the duplicate's first copy, else -1 */
+    int64_t start;          /* log start offset then */
+    struct list link;       /* private */
 };
 /* Links a into the queue; it is written in PHASE_APPEND of this turn, or by whoever owns the queue, or by the write worker; `who` is poked.
  * At home, in PHASE_RUN. A second append of the same connection to the same log may be staged before the first is done: order is kept. */
@@ -153,13 +154,13 @@ int plog_wait_durable(struct plog *p, int64_t offset);
  * or the log is gone or offline. One node per loop and log; nothing here is proportional to the number of watchers at the appender.
  * At home. A watch holds a reference of its log. */
 enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE, WATCH_BYTES /* what plog_bytes counts */, WATCH_KINDS };
-struct watch { /* zero it to initialise */
-    struct list   link; /* private */
-    struct plog  *log;
+struct watch {        /* zero it to initialise */
+    struct list link; /* private */
+    struct plog *log;
     struct waker *home;
-    ticket        who;
+    ticket who;
     enum watch_on on;
-    int64_t       offset;
+    int64_t offset;
 };
 /* False, and w is not armed, when that point is already reached (or the log is gone or offline): look again. Re-arming moves w. */
 bool plog_watch(struct plog *p, struct watch *w, struct waker *home, ticket who, enum watch_on on, int64_t offset);
@@ -170,16 +171,16 @@ void plog_unwatch(struct watch *w); /* harmless when not armed */
 /* Part of a segment file: counted, so that it can be sent while the segment is deleted. Bytes below the watermark never change. */
 struct file_range {
     struct segment *seg; /* one reference */
-    int             fd;  /* pinned open while seg is held; of world->fs */
-    int64_t         at;
-    uint32_t        n;
+    int fd;              /* pinned open while seg is held; of world->fs */
+    int64_t at;
+    uint32_t n;
 };
 void range_release(struct file_range *r); /* drops the reference, zeroes r */
 
 /* Where a sequential reader is; makes the next read skip the index. Zero it to initialise; holds no reference. */
 struct plog_cursor {
-    int64_t  offset;
-    int64_t  base; /* segment */
+    int64_t offset;
+    int64_t base; /* segment */
     uint32_t at;
     uint64_t generation;
 };
@@ -189,15 +190,16 @@ struct aborted_txn {
     int64_t first_offset;
 };
 struct plog_read {
-    int64_t        offset;    /* in */
-    uint32_t       max_bytes; /* in; 0 = nothing but the offsets */
-    bool           whole_first; /* in: the first batch is returned whole even when larger than max_bytes */
-    enum read_upto upto;      /* in */
-    struct arena  *arena;     /* in: for aborted; may be NULL when upto != READ_STABLE */
-    struct file_range range;  /* out: n == 0 when there is nothing; begins at the batch that holds offset; may end inside a batch, as Kafka's do */
-    struct plog_offsets at;   /* out: read in one critical section with the range */
+    int64_t offset;      /* in */
+    uint32_t max_bytes;  /* in; 0 = nothing but the offsets */
+    bool whole_first;    /* in: the first batch is returned whole even when larger than max_bytes */
+    enum read_upto upto; /* in */
+    struct arena *arena; /* in: for aborted; may be NULL when upto != READ_STABLE */
+    struct file_range
+        range; /* out: n == 0 when there is nothing; begins at the batch that holds offset; may end inside a batch, as Kafka's do */
+    struct plog_offsets at;      /* out: read in one critical section with the range */
     struct aborted_txn *aborted; /* out: READ_STABLE only; -1 count otherwise */
-    int32_t             aborted_n;
+    int32_t aborted_n;
 };
 /* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE, E_GONE, E_IO. A fetch between watermark and end is empty without error. */
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
@@ -221,7 +223,8 @@ int plog_find_time(struct plog *p, int64_t ts, enum read_upto upto, int64_t *off
 int plog_find_max_time(struct plog *p, enum read_upto upto, int64_t *offset, int64_t *timestamp, int32_t *epoch);
 /* Kafka's OffsetForLeaderEpoch: largest epoch ≤ asked and its end offset; (-1, -1) when unknown. */
 void plog_epoch_end(struct plog *p, int32_t epoch, int32_t *found_epoch, int64_t *end_offset);
-int32_t plog_epoch_at(struct plog *p, int64_t offset); /* leader epoch of that offset, at or beyond the end the latest; -1 unknown */
+int32_t plog_epoch_at(struct plog *p,
+                      int64_t offset); /* leader epoch of that offset, at or beyond the end the latest; -1 unknown */
 
 /* Moves the log start offset up to `offset` (-1 = watermark) durably (log-start-offset-checkpoint), drops whole segments below it.
  * E_OFFSET_OUT_OF_RANGE beyond the watermark. *start gets the new start. Worker. */
@@ -236,7 +239,7 @@ struct producer_view {
     int32_t coordinator_epoch;
     int64_t txn_start; /* -1 */
 };
-int     plog_producers(struct plog *p, struct arena *a, struct producer_view **out);
+int plog_producers(struct plog *p, struct arena *a, struct producer_view **out);
 int64_t logs_max_producer_id(struct logs *l); /* largest found in any open log or snapshot; -1 none */
 
 /* Runs retention on every log now, as the retain worker does every log.retention.check.interval.ms. Worker. */

@@ -57,10 +57,7 @@ void *mem_realloc(void *p, size_t n)
     count();
     return check(realloc(p, n ? n : 1));
 }
-void mem_free(void *p)
-{
-    free(p);
-}
+void mem_free(void *p) { free(p); }
 
 char *mem_strdup(struct slice s)
 {

@@ -16,10 +16,7 @@ struct arena_block {
 enum { HEADER = (sizeof(struct arena_block) + 15) & ~15, LARGE = 16 * 1024, OWNED = -2, GAP = ODR_ASAN ? 16 : 0 };
 static_assert((int)HEADER <= (int)POOL_HEADER, "an arena block's header fits a pool block's room for it");
 
-void arena_init(struct arena *a)
-{
-    *a = (struct arena){ 0 };
-}
+void arena_init(struct arena *a) { *a = (struct arena){ 0 }; }
 
 void arena_init_in(struct arena *a, void *mem, size_t n)
 {
@@ -123,10 +120,7 @@ void *arena_try(struct arena *a, size_t n)
     return arena_get(a, n);
 }
 
-void *arena_zalloc(struct arena *a, size_t n)
-{
-    return memset(arena_alloc(a, n), 0, n);
-}
+void *arena_zalloc(struct arena *a, size_t n) { return memset(arena_alloc(a, n), 0, n); }
 
 struct slice arena_copy(struct arena *a, struct slice s)
 {

@@ -19,10 +19,7 @@
         (rc) = (call);  \
     } while ((rc) < 0 && errno == EINTR)
 
-static int done(int rc)
-{
-    return rc < 0 ? -errno : rc;
-}
+static int done(int rc) { return rc < 0 ? -errno : rc; }
 
 static int real_open(struct fs *fs, const char *path, int flags)
 {
@@ -116,22 +113,10 @@ static int real_sync_dir(struct fs *fs, const char *path)
     return rc;
 }
 
-static int real_rename(struct fs *fs, const char *from, const char *to)
-{
-    return done(rename(from, to));
-}
-static int real_unlink(struct fs *fs, const char *path)
-{
-    return done(unlink(path));
-}
-static int real_mkdir(struct fs *fs, const char *path)
-{
-    return done(mkdir(path, 0750));
-}
-static int real_rmdir(struct fs *fs, const char *path)
-{
-    return done(rmdir(path));
-}
+static int real_rename(struct fs *fs, const char *from, const char *to) { return done(rename(from, to)); }
+static int real_unlink(struct fs *fs, const char *path) { return done(unlink(path)); }
+static int real_mkdir(struct fs *fs, const char *path) { return done(mkdir(path, 0750)); }
+static int real_rmdir(struct fs *fs, const char *path) { return done(rmdir(path)); }
 
 static void stat_out(const struct stat *in, struct fs_stat *out)
 {
@@ -156,10 +141,7 @@ static int real_fstat(struct fs *fs, int fd, struct fs_stat *out)
     return 0;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
-}
+static int by_name(const void *a, const void *b) { return slice_cmp(*(const struct slice *)a, *(const struct slice *)b); }
 
 static int real_list(struct fs *fs, const char *path, struct arena *a, struct slice **names, int *n)
 {

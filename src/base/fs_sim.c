@@ -87,15 +87,9 @@ struct fs_sim {
     int64_t space; /* free bytes; -1 = endless */
 };
 
-static struct fs_sim *of(struct fs *fs)
-{
-    return container_of(fs, struct fs_sim, table);
-}
+static struct fs_sim *of(struct fs *fs) { return container_of(fs, struct fs_sim, table); }
 
-struct fs *fs_sim_table(struct fs_sim *f)
-{
-    return &f->table;
-}
+struct fs *fs_sim_table(struct fs_sim *f) { return &f->table; }
 
 /* ---- counting and failing ---- */
 
@@ -106,10 +100,7 @@ static void trace(struct fs_sim *f, enum sim_op op, uint64_t what, uint64_t more
     sim_trace(f->sim, more);
 }
 
-static uint64_t trace_bytes(const void *p, size_t n)
-{
-    return hash_with((struct hash_key){ 1, 0x9e3779b97f4a7c15u }, p, n);
-}
+static uint64_t trace_bytes(const void *p, size_t n) { return hash_with((struct hash_key){ 1, 0x9e3779b97f4a7c15u }, p, n); }
 
 /* 0, or the error this call must fail with. */
 static int counted(struct fs_sim *f, enum sim_op op, const char *path)
@@ -132,18 +123,9 @@ static int counted_path(struct fs_sim *f, enum sim_op op, const char *path)
     return counted(f, op, path);
 }
 
-void sim_fault(struct world *w, struct sim_fault f)
-{
-    w->sim->files->fault = f;
-}
-int64_t sim_fs_calls(const struct world *w)
-{
-    return w->sim->files->calls;
-}
-void sim_space(struct world *w, int64_t available)
-{
-    w->sim->files->space = available;
-}
+void sim_fault(struct world *w, struct sim_fault f) { w->sim->files->fault = f; }
+int64_t sim_fs_calls(const struct world *w) { return w->sim->files->calls; }
+void sim_space(struct world *w, int64_t available) { w->sim->files->space = available; }
 
 /* ---- space ---- */
 
@@ -724,14 +706,8 @@ static int remove_name(struct fs_sim *f, enum sim_op op, const char *path)
     return 0;
 }
 
-static int sim_unlink(struct fs *fs, const char *path)
-{
-    return remove_name(of(fs), SIM_UNLINK, path);
-}
-static int sim_rmdir(struct fs *fs, const char *path)
-{
-    return remove_name(of(fs), SIM_RMDIR, path);
-}
+static int sim_unlink(struct fs *fs, const char *path) { return remove_name(of(fs), SIM_UNLINK, path); }
+static int sim_rmdir(struct fs *fs, const char *path) { return remove_name(of(fs), SIM_RMDIR, path); }
 
 static int sim_mkdir(struct fs *fs, const char *path)
 {

@@ -16,10 +16,7 @@ __attribute__((constructor)) static void choose_key(void)
     if (getrandom(&process_key, sizeof(process_key), 0) != (ssize_t)sizeof(process_key)) abort();
 }
 
-void hash_fix(void)
-{
-    process_key = fixed_key;
-}
+void hash_fix(void) { process_key = fixed_key; }
 
 static uint64_t read64(const uint8_t *p)
 {
@@ -54,7 +51,4 @@ uint64_t hash_with(struct hash_key k, const void *bytes, size_t n)
     return hash_fold(h ^ 0xe7037ed1a0b428dbu, hash_fold(a ^ k.b, b ^ h) ^ k.a);
 }
 
-uint64_t hash_bytes(const void *p, size_t n)
-{
-    return hash_with(process_key, p, n);
-}
+uint64_t hash_bytes(const void *p, size_t n) { return hash_with(process_key, p, n); }

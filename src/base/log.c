@@ -38,10 +38,7 @@ static void put(struct line *l, const char *p, size_t n)
     l->n += n;
 }
 
-static void put_text(struct line *l, const char *z)
-{
-    put(l, z, strlen(z));
-}
+static void put_text(struct line *l, const char *z) { put(l, z, strlen(z)); }
 
 static bool is_plain(struct slice s)
 {

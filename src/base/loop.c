@@ -30,22 +30,10 @@ void loop_fini(struct loop *l)
     mem_free(l->heap);
 }
 
-struct loop *loop_new(struct world *w, const char *name)
-{
-    return w->sim ? loop_sim_new(w, name) : loop_uv_new(w, name);
-}
-void loop_run(struct loop *l)
-{
-    l->ops->run(l);
-}
-void loop_start(struct loop *l)
-{
-    l->ops->start(l);
-}
-void loop_join(struct loop *l)
-{
-    l->ops->join(l);
-}
+struct loop *loop_new(struct world *w, const char *name) { return w->sim ? loop_sim_new(w, name) : loop_uv_new(w, name); }
+void loop_run(struct loop *l) { l->ops->run(l); }
+void loop_start(struct loop *l) { l->ops->start(l); }
+void loop_join(struct loop *l) { l->ops->join(l); }
 
 void loop_stop(struct loop *l)
 {
@@ -62,22 +50,10 @@ void loop_free(struct loop **lp)
     l->ops->free(l);
 }
 
-bool loop_here(const struct loop *l)
-{
-    return l->ops->here(l);
-}
-int64_t loop_now_us(const struct loop *l)
-{
-    return l->now_us;
-}
-struct world *loop_world(const struct loop *l)
-{
-    return l->world;
-}
-void loop_tick(struct loop *l)
-{
-    l->now_us = l->world->clock->mono_us(l->world->clock);
-}
+bool loop_here(const struct loop *l) { return l->ops->here(l); }
+int64_t loop_now_us(const struct loop *l) { return l->now_us; }
+struct world *loop_world(const struct loop *l) { return l->world; }
+void loop_tick(struct loop *l) { l->now_us = l->world->clock->mono_us(l->world->clock); }
 
 /* ---- posts and phases ---- */
 
@@ -199,10 +175,7 @@ void loop_timer_stop(struct loop *l, struct timer *t)
     if (last != t) heap_move(l, i, last);
 }
 
-int64_t loop_next_us(const struct loop *l)
-{
-    return l->heap_n ? l->heap[0]->at_us : INT64_MAX;
-}
+int64_t loop_next_us(const struct loop *l) { return l->heap_n ? l->heap[0]->at_us : INT64_MAX; }
 
 static void run_timers(struct loop *l)
 {
@@ -267,15 +240,6 @@ bool loop_over(struct loop *l)
 
 /* ---- watched descriptors ---- */
 
-int loop_io_open(struct loop *l, struct loop_io *io, unsigned events)
-{
-    return l->ops->io_open(l, io, events);
-}
-void loop_io_want(struct loop *l, struct loop_io *io, unsigned events)
-{
-    l->ops->io_want(l, io, events);
-}
-void loop_io_close(struct loop *l, struct loop_io *io)
-{
-    l->ops->io_close(l, io);
-}
+int loop_io_open(struct loop *l, struct loop_io *io, unsigned events) { return l->ops->io_open(l, io, events); }
+void loop_io_want(struct loop *l, struct loop_io *io, unsigned events) { l->ops->io_want(l, io, events); }
+void loop_io_close(struct loop *l, struct loop_io *io) { l->ops->io_close(l, io); }

@@ -41,10 +41,7 @@ struct io_uv {
     struct list link;
 };
 
-static struct loop_uv *uv_of(const struct loop *l)
-{
-    return container_of(l, struct loop_uv, loop);
-}
+static struct loop_uv *uv_of(const struct loop *l) { return container_of(l, struct loop_uv, loop); }
 
 static void check(int rc)
 {
@@ -53,18 +50,12 @@ static void check(int rc)
     abort();
 }
 
-static bool uv_here(const struct loop *l)
-{
-    return loop_current == l || atomic_load(&l->state) != LOOP_RUNNING;
-}
+static bool uv_here(const struct loop *l) { return loop_current == l || atomic_load(&l->state) != LOOP_RUNNING; }
 
 /* ---- waking up ---- */
 
 static void on_async(uv_async_t *h) {} /* loop_drain follows anyway */
-static void on_timer(uv_timer_t *h)
-{
-    container_of(h, struct loop_uv, timer)->timer_us = INT64_MAX;
-}
+static void on_timer(uv_timer_t *h) { container_of(h, struct loop_uv, timer)->timer_us = INT64_MAX; }
 
 static void uv_wake(struct loop *l)
 {

@@ -23,10 +23,7 @@
 enum { POOL_256, POOL_1K, POOL_4K, POOL_16K, POOL_64K, POOL_256K, POOL_1M, POOL_CLASSES };
 enum { POOL_HEADER = 64 }; /* a block is its class's round size and this much for its user's header */
 
-static inline size_t pool_size(int cls)
-{
-    return ((size_t)256 << 2 * cls) + POOL_HEADER;
-}
+static inline size_t pool_size(int cls) { return ((size_t)256 << 2 * cls) + POOL_HEADER; }
 int pool_class(size_t n);        /* the smallest class whose blocks hold n bytes; -1 when none does */
 void *pool_get(int cls);         /* uninitialised; never NULL */
 void pool_put(void *p, int cls); /* on any thread */

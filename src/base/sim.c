@@ -25,24 +25,12 @@ uint64_t sim_rng_next(struct sim_rng *r) /* splitmix64 */
     return z ^ (z >> 31);
 }
 
-uint64_t sim_rng_below(struct sim_rng *r, uint64_t n)
-{
-    return n ? sim_rng_next(r) % n : 0;
-}
+uint64_t sim_rng_below(struct sim_rng *r, uint64_t n) { return n ? sim_rng_next(r) % n : 0; }
 
-static struct sim *sim_of_clock(struct clock *c)
-{
-    return container_of(c, struct sim, clock);
-}
+static struct sim *sim_of_clock(struct clock *c) { return container_of(c, struct sim, clock); }
 
-static int64_t sim_mono_us(struct clock *c)
-{
-    return sim_of_clock(c)->now_us;
-}
-static int64_t sim_wall_ms(struct clock *c)
-{
-    return START_WALL_MS + sim_of_clock(c)->now_us / 1000;
-}
+static int64_t sim_mono_us(struct clock *c) { return sim_of_clock(c)->now_us; }
+static int64_t sim_wall_ms(struct clock *c) { return START_WALL_MS + sim_of_clock(c)->now_us / 1000; }
 
 static void sim_fill(struct rnd *r, void *p, size_t n)
 {
@@ -55,15 +43,9 @@ static void sim_fill(struct rnd *r, void *p, size_t n)
     }
 }
 
-void sim_trace(struct sim *s, uint64_t what)
-{
-    s->trace = hash_fold(s->trace ^ what, 0x9e3779b97f4a7c15u) + 1;
-}
+void sim_trace(struct sim *s, uint64_t what) { s->trace = hash_fold(s->trace ^ what, 0x9e3779b97f4a7c15u) + 1; }
 
-uint64_t sim_trace_hash(const struct world *w)
-{
-    return w->sim->trace;
-}
+uint64_t sim_trace_hash(const struct world *w) { return w->sim->trace; }
 
 /* ---- scheduling ---- */
 
@@ -161,10 +143,7 @@ struct loop_sim {
     struct sim_task task;
 };
 
-static struct loop_sim *loop_sim_of(const struct loop *l)
-{
-    return container_of(l, struct loop_sim, loop);
-}
+static struct loop_sim *loop_sim_of(const struct loop *l) { return container_of(l, struct loop_sim, loop); }
 
 static int64_t loop_task_next(struct sim_task *t)
 {
@@ -226,18 +205,12 @@ static bool sim_loop_here(const struct loop *l)
 }
 
 static void sim_loop_wake(struct loop *l) {}
-static int sim_io_open(struct loop *l, struct loop_io *io, unsigned events)
-{
-    return -ENOTSUP;
-}
+static int sim_io_open(struct loop *l, struct loop_io *io, unsigned events) { return -ENOTSUP; }
 static void sim_io_want(struct loop *l, struct loop_io *io, unsigned events)
 {
     assert(!"descriptors are watched in the real world only");
 }
-static void sim_io_close(struct loop *l, struct loop_io *io)
-{
-    assert(!"descriptors are watched in the real world only");
-}
+static void sim_io_close(struct loop *l, struct loop_io *io) { assert(!"descriptors are watched in the real world only"); }
 
 static const struct loop_ops sim_loop_ops = {
     .wake = sim_loop_wake,
@@ -270,10 +243,7 @@ struct worker_sim {
     int64_t ready_us; /* when the next turn may begin */
 };
 
-static struct worker_sim *worker_sim_of(struct worker *wk)
-{
-    return container_of(wk, struct worker_sim, worker);
-}
+static struct worker_sim *worker_sim_of(struct worker *wk) { return container_of(wk, struct worker_sim, worker); }
 
 static int64_t worker_task_next(struct sim_task *t)
 {

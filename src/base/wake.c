@@ -41,10 +41,7 @@ static struct slot *slot_at(struct waker *w, uint32_t i)
     return chunk ? chunk + i % CHUNK : NULL;
 }
 
-static ticket ticket_of(uint32_t i, uint64_t generation)
-{
-    return generation << 32 | (i + 1);
-}
+static ticket ticket_of(uint32_t i, uint64_t generation) { return generation << 32 | (i + 1); }
 
 static void fifo_push(struct waker *w, struct fifo *f, uint32_t i)
 {
@@ -145,10 +142,7 @@ void waker_free(struct waker **wp)
     mem_free(w);
 }
 
-struct loop *waker_loop(const struct waker *w)
-{
-    return w->loop;
-}
+struct loop *waker_loop(const struct waker *w) { return w->loop; }
 
 void waker_add(struct waker *w, struct sleeper *s)
 {

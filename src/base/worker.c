@@ -19,10 +19,7 @@ struct worker_real {
     bool stop;           /* under mu */
 };
 
-static struct worker_real *real_of(struct worker *wk)
-{
-    return container_of(wk, struct worker_real, worker);
-}
+static struct worker_real *real_of(struct worker *wk) { return container_of(wk, struct worker_real, worker); }
 
 /* Waits for a kick; says whether to stop afterwards. Under mu. */
 static void wait_for_kick(struct worker_real *r)
@@ -103,10 +100,7 @@ struct worker *worker_start(struct world *w, const char *name, enum turn (*turn)
     return w->sim ? worker_sim_start(w, name, turn, arg) : worker_real_start(name, turn, arg);
 }
 
-void worker_kick(struct worker *wk)
-{
-    wk->ops->kick(wk);
-}
+void worker_kick(struct worker *wk) { wk->ops->kick(wk); }
 
 void worker_stop(struct worker **wp)
 {

@@ -10,4 +10,4 @@ void coordinator_drain(struct coordinator *c, struct shard *s);
 /* Their committed offsets are to go. Any shard. */
 void coordinator_topics_deleted(struct coordinator *c, const struct slice *names, int n);
 void coordinator_reconfigure(struct coordinator *c, const struct conf *conf); /* any thread */
-void coordinator_close(struct coordinator **c); /* the loops have ended */
+void coordinator_close(struct coordinator **c);                               /* the loops have ended */

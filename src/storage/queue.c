@@ -229,7 +229,7 @@ static struct staged *run_stage(const struct run *r)
 /* Links the entry (NULL: there is none) to what the next commit finds; returns what is of no use any more. Under p->mu. */
 static struct staged *take_staged(struct plog *p, struct staged *entry, const struct segment *s)
 {
-    if (entry && !p->unstaged && plog_synced(p) && s->cuts == s->cuts_synced && p->staged_n + entry->n <= (size_t)2 * STAGE_LOG_MAX) {
+    if (entry && !p->unstaged && plog_synced(p) && s->cuts == s->cuts_synced && p->staged_n + entry->n <= (size_t)STAGE_LOG_MAX) {
         if (!p->staged) p->staged_end = &p->staged;
         *p->staged_end = entry;
         p->staged_end = &entry->next;

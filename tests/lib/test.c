@@ -54,10 +54,7 @@ int test_env_free(void **state)
     return 0;
 }
 
-const char *test_path(struct test_env *env, const char *name)
-{
-    return arena_printf(&env->arena, "%s/%s", env->dir, name).p;
-}
+const char *test_path(struct test_env *env, const char *name) { return arena_printf(&env->arena, "%s/%s", env->dir, name).p; }
 
 const char *test_read(struct test_env *env, const char *path)
 {

@@ -41,10 +41,7 @@ static void take_note(struct post *p)
     }
 }
 
-static struct note note(struct loop *l, char what)
-{
-    return (struct note){ .post.fn = take_note, .loop = l, .what = what };
-}
+static struct note note(struct loop *l, char what) { return (struct note){ .post.fn = take_note, .loop = l, .what = what }; }
 
 static void a_turn_runs_posts_then_appends_then_sends_and_then_what_was_posted(void **state)
 {
