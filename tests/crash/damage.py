@@ -10,19 +10,22 @@ import struct
 import time
 import traceback
 
+from confluent_kafka import Producer
+
 import raw
 from check import check
-from clients import Group, Numbered
+from clients import Group, Numbered, common
 from life import Figures, Life
+from world import parse, payload
 
 GROUPS = ("group", "group-python")
 CASES = []
 
 
-def case(*expected, keep=()):
-    """Registers a case: a function that damages a directory. keep: clients that live through it."""
+def case(*expected, keep=(), transactions=False):
+    """Registers a case: a function that damages a directory. keep: clients that live through it. transactions: only with them."""
     def add(function):
-        CASES.append((function, set(expected), keep))
+        CASES.append((function, set(expected), keep, transactions))
         return function
     return add
 
@@ -152,7 +155,50 @@ def batches_are_cut_off_under_a_waiting_producer(data, life):
         rewrite(segment, whole[:-3])
 
 
+def without_a_transaction(data, life, partitions):
+    """Takes the records of one committed transaction out of some partitions of its topic."""
+    name = next(name for name, (outcome, count) in life.world.outcome.items() if outcome == "committed" and count >= 4)
+    for p in partitions:
+        for segment in (data / f"tx-{p}").glob("*.log"):
+            whole = [b for _, _, b in raw.batches(segment.read_bytes())]
+            left = [b for b in whole if not any((parse(value) or "?")[0] == name for _, _, value, _ in raw.records_of(b))]
+            if len(left) < len(whole):
+                rewrite(segment, left)
+
+
+@case("torn-txn", transactions=True)
+def half_a_transaction_is_taken_out(data, life): without_a_transaction(data, life, [0])
+
+
+@case("lost-txn", transactions=True)
+def a_whole_transaction_is_taken_out(data, life): without_a_transaction(data, life, [0, 1])
+
+
+@case("eos-lost", transactions=True)
+def output_is_taken_out_of_the_middle(data, life):
+    segment = largest_segment(data, "out", 0)
+    whole = batches_of(segment)
+    i = len(whole) // 2
+    del whole[i:i + 2]  # records or a marker; of two neighbours one at least is records
+    rewrite(segment, whole)
+
+
 # --- what is done to a running broker --------------------------------------------------------------------------------------
+
+@case("aborted-read", "lso-stuck", transactions=True)
+def a_transaction_stays_open_and_is_shown(data, life):
+    def running():
+        producer = Producer(common(life.world, **{"transactional.id": "open", "transaction.timeout.ms": 60000}))
+        producer.init_transactions(life.world.limit)
+        producer.begin_transaction()
+        producer.produce("tx", payload("open.1", 0, b"x"), partition=0)
+        producer.flush(life.world.limit)
+        life.world.outcome["open.1"] = "open", 1
+        name = next(name for name, (outcome, _) in life.world.outcome.items() if outcome == "committed")
+        life.world.outcome[name] = "aborted", 1
+        check(life.world, GROUPS)
+    return running
+
 
 @case("poll-skip")
 def a_group_is_moved_forward(data, life):
@@ -203,7 +249,7 @@ def work(life, clients):
 
 def made(run, seed, only=None):
     """A life that worked for a moment and was stopped cleanly."""
-    life = Life(run, seed, Figures(), "self-test", quiet=True, limit=20)
+    life = Life(run, seed, Figures(), "self-test", quiet=True, limit=20 if run.target == "odradek" else 60)
     # Few segments, so that every log has a good part in one.
     for topic in ("a", "b", "one"):
         life.configs[topic] = {"segment.ms": 60000}
@@ -248,7 +294,9 @@ def self_test(run, seed):
     saved, remembered = life.broker.directory / "saved", history(life.world)
     shutil.copytree(life.broker.data, saved)
 
-    for function, expected, keep in CASES:
+    for function, expected, keep, transactions in CASES:
+        if transactions and not life.world.transactions:
+            continue
         began, now = time.monotonic(), life
         try:
             if keep:
