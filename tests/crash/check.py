@@ -56,7 +56,10 @@ def check(world, groups=()):
         check_keys(world, log)
     check_groups(world, groups)
     if world.transactions:
-        check_transactions(world, read(world, ["tx", "out"], "read_committed"), log)
+        try:
+            check_transactions(world, read(world, ["tx", "out"], "read_committed"), log)
+        except KafkaException as e:
+            world.anomaly("stuck", f"what the broker should tell about transactions is not told: {e}")
 
 
 def check_partition(world, tp, records):
