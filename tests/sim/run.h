@@ -41,7 +41,6 @@ struct consumer { /* a peer's fetch session */
 struct client_state {
     struct peer *peer; /* NULL: not connected */
     struct consumer consumer;
-    int64_t last_at[PARTS_MAX * 4]; /* by part slot: for order within one connection */
 };
 
 struct promise { /* a group's committed offset of one partition */
@@ -76,9 +75,8 @@ struct run {
     struct producer producers[PRODUCERS];
     int life, names;
     bool two_dirs;
-    bool faulty;    /* a fault was or may have been injected in this life: requests may fail, with any error */
-    bool quiescing; /* no new requests: what is on its way must be answered */
-    int calls;      /* on their way */
+    bool faulty; /* a fault was or may have been injected in this life: requests may fail, with any error */
+    int calls;   /* on their way */
     int64_t answers, records;
     bool shrunk;      /* and its segments are small */
     bool coordinated; /* the offsets topic is there */

@@ -139,18 +139,9 @@ struct part *any_part(struct run *s)
 
 /* ---- produce ---------------------------------------------------------------------------------------------------------------------------------- */
 
-static bool may_differ(const struct topic *t, int knob, const char *from)
-{
-    const struct setting *g = &t->settings[knob];
-    bool may = g->value && strcmp(g->value, from) != 0;
-    for (int i = 0; i < g->pending_n; i++) may |= g->pending[i] && strcmp(g->pending[i], from) != 0;
-    return may;
-}
-
 static bool too_large(const struct topic *t, int err)
 {
-    return (err == KAFKA_MESSAGE_TOO_LARGE && may_differ(t, KNOB_MAX_MESSAGE, "1048588")) ||
-           (err == KAFKA_RECORD_LIST_TOO_LARGE && may_differ(t, KNOB_SEGMENT_BYTES, ""));
+    return t->tight && (err == KAFKA_MESSAGE_TOO_LARGE || err == KAFKA_RECORD_LIST_TOO_LARGE);
 }
 
 static void producer_settle(struct producer *pr)
@@ -1077,7 +1068,7 @@ static void read_part(struct run *s, struct peer *peer, struct part *p)
               "%s-%d: the high watermark is %lld; shown was %lld, acknowledged %lld", p->topic->name, p->index,
               (long long)watermark, (long long)p->shown, (long long)p->end_acked);
         int64_t next = truth_shown(&s->truth, p, at, watermark, r->records.bytes, last);
-        if (next == at && p->topic->compact && p->lossy) next = watermark; /* a hole that nobody filled again */
+        if (next == at && p->topic->compact) next = watermark; /* a hole at the end */
         CHECK(next > at || at >= watermark, "%s-%d: nothing at %lld, below the high watermark %lld", p->topic->name, p->index,
               (long long)at, (long long)watermark);
         at = next;
@@ -1086,7 +1077,6 @@ static void read_part(struct run *s, struct peer *peer, struct part *p)
         call_free(&a.call);
     }
     if (p->topic->compact) truth_compacted(&s->truth, p, last);
-    p->doubtful = false;
 }
 
 static bool setting_may_be(const struct setting *g, struct slice have, bool is_default)

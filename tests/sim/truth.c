@@ -54,6 +54,7 @@ void topic_may_have(struct topic *t, int knob, const char *value)
         t->loose = true;
         for (int i = 0; i < PARTS_MAX; i++) t->parts[i].start_max = INT64_MAX;
     }
+    t->tight |= (knob == KNOB_MAX_MESSAGE && strcmp(value, "1048588") != 0) || knob == KNOB_SEGMENT_BYTES;
     t->stamped |= knob == KNOB_TIMESTAMP_TYPE && strcmp(value, "LogAppendTime") == 0;
     if (knob == KNOB_FLUSH_MESSAGES && strcmp(value, "1") != 0)
         for (int i = 0; i < PARTS_MAX; i++) t->parts[i].lossy = true;
@@ -242,10 +243,7 @@ static void part_lost_power(struct truth *t, struct part *p)
         struct cell *c = &p->cells[o];
         if (c->id && (p->lossy || !t->sent[c->id - 1]->sure)) *c = (struct cell){ 0 };
     }
-    if (p->lossy) {
-        p->shown = 0;
-        p->doubtful = true;
-    }
+    if (p->lossy) p->shown = 0;
     p->end_acked = p->shown;
 }
 

@@ -44,8 +44,7 @@ struct part {
     int64_t start_min; /* a DeleteRecords was answered with it */
     int64_t start_max; /* and nobody asked for more; INT64_MAX: anything goes (retention, or up to the high watermark) */
     int64_t start_seen;
-    bool lossy;    /* flush.messages above 1: a power loss may take anything */
-    bool doubtful; /* a power loss came over it while it was lossy, and it has not been read since */
+    bool lossy; /* flush.messages above 1: a power loss may take anything */
 };
 enum { TOPIC_KNOBS = 10, PENDING_MAX = 8, PARTS_MAX = 6 };
 struct setting {
@@ -64,6 +63,7 @@ struct topic {
     struct setting settings[TOPIC_KNOBS];
     bool compact;           /* cleanup.policy=compact, from the beginning */
     bool first_of_its_name; /* no deleted topic had it */
+    bool tight;             /* batches may be too large for its settings, or have been */
     bool stamped;           /* timestamps may be the broker's */
     bool loose;             /* retention may have been on */
     bool haunted;           /* until the next start: requests of lost connections may still reach whoever has its name */
