@@ -29,8 +29,8 @@ need_build() {
     libisal-dev libssl-dev libjansson-dev libsystemd-dev
 }
 
-# build PRESET : configures where needed and builds everything of it.
+# build PRESET [TARGET...] : configures where needed and builds everything of it, or the targets.
 build() {
   cmake -S "$top" --preset "$1" -B "$top/build/$1" >"$top/build/$1.log" 2>&1 || { cat "$top/build/$1.log" >&2; die "cmake failed"; }
-  ninja -C "$top/build/$1" --quiet || die "the $1 build failed"
+  ninja -C "$top/build/$1" --quiet "${@:2}" || die "the $1 build failed"
 }
