@@ -26,8 +26,7 @@ struct ip {
 
 static bool ip_eq(const struct map_node *n, const void *key) { return strcmp(container_of(n, struct ip, node)->host, key) == 0; }
 
-/* False when max.connections or max.connections.per.ip is reached. */
-static bool count_in(struct net *n, const char *host)
+bool net_conn_begins(struct net *n, const char *host)
 {
     uint64_t h = hash_bytes(host, strlen(host));
     int64_t per_ip = conf_max_connections_of_ip(n->conf, slice_of(host));
@@ -126,7 +125,7 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr_storage
     bool loopback;
 
     address_text(peer, a->host, &port, &loopback);
-    if (!count_in(n, a->host)) {
+    if (!net_conn_begins(n, a->host)) {
         log_warn("net", "too many connections; closing", KV_STR("client", a->host));
         close(fd);
         mem_free(a);
@@ -246,11 +245,11 @@ static int listener_open(struct net *n, const struct conf_listener *cl, struct w
     return 0;
 }
 
-int net_open(struct broker *b, const struct conf *conf, struct net **out, struct why *w)
+struct net *net_new(struct broker *b, const struct conf *conf)
 {
     struct net *n = new (struct net);
     int count;
-    const struct conf_listener *cl = conf_listeners(conf, &count);
+    (void)conf_listeners(conf, &count);
 
     n->broker = b;
     n->conf = conf;
@@ -280,7 +279,14 @@ int net_open(struct broker *b, const struct conf *conf, struct net **out, struct
         list_init(&nl->starved);
         list_init(&nl->spare_parts);
     }
-    n->world = loop_world(n->loops[0].loop);
+    return n;
+}
+
+int net_open(struct broker *b, const struct conf *conf, struct net **out, struct why *w)
+{
+    struct net *n = net_new(b, conf);
+    int count;
+    const struct conf_listener *cl = conf_listeners(conf, &count);
     for (int i = 0; i < count; i++) {
         int rc = listener_open(n, &cl[i], w);
         if (!rc) continue;

@@ -44,7 +44,6 @@ struct listener {
 struct net {
     struct broker *broker;
     const struct conf *conf;
-    struct world *world;
     int loops_n;
     struct net_loop *loops;
     int listeners_n;
@@ -113,5 +112,7 @@ void conn_gone(struct conn *c);                    /* from the transport: nothin
 void conn_close(struct conn *c, const char *why);  /* now; what waits to be sent is lost. NULL: quietly */
 void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
 void conn_flush(struct conn *c);
-void net_memory_free(struct net *n); /* memory was given back: starved connections may go on */
+void net_memory_free(struct net *n);                            /* memory was given back: starved connections may go on */
+struct net *net_new(struct broker *b, const struct conf *conf); /* without listeners: for connections of other making */
+bool net_conn_begins(struct net *n, const char *host);          /* false: max.connections or max.connections.per.ip is reached */
 void net_conn_ended(struct net *n, const char *host);

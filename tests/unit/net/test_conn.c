@@ -1,0 +1,207 @@
+/* A connection over a simulated socket that reads and writes as little as it likes, from a seed: whatever the pieces, each request is answered once,
+ * in order. */
+#include "test.h"
+
+#include "net_internal.h"
+
+#include <odradek/batch.h>
+#include <odradek/wire.h>
+
+#include <errno.h>
+
+struct sock { /* the simulated socket; io.priv of its connection */
+    struct rnd *rnd;
+    struct bytes in, out; /* to and from the broker */
+    size_t in_at;
+    unsigned want;
+    bool full, gone;
+    struct conn *conn;
+    struct post closed;
+};
+static struct sock *dialled; /* whom the next connection belongs to */
+
+static ssize_t sock_readv(struct conn *c, const struct iovec *v, int n)
+{
+    struct sock *s = c->io.priv;
+    size_t left = s->in.n - s->in_at, done = 0;
+    if (left == 0) return -EAGAIN;
+    size_t most = 1 + rnd_below(s->rnd, rnd_below(s->rnd, 4) ? 3000 : 200000);
+    most = MIN(left, most);
+    for (int i = 0; i < n && done < most; i++) {
+        size_t k = MIN(v[i].iov_len, most - done);
+        memcpy(v[i].iov_base, s->in.p + s->in_at + done, k);
+        done += k;
+    }
+    s->in_at += done;
+    return (ssize_t)done;
+}
+
+static ssize_t sock_writev(struct conn *c, const struct iovec *v, int n, bool more)
+{
+    struct sock *s = c->io.priv;
+    size_t done = 0;
+    s->full = rnd_below(s->rnd, 3) == 0;
+    if (s->full) return -EAGAIN;
+    size_t most = 1 + rnd_below(s->rnd, 5000);
+    for (int i = 0; i < n && done < most; i++) {
+        size_t k = MIN(v[i].iov_len, most - done);
+        bytes_put(&s->out, v[i].iov_base, k);
+        done += k;
+    }
+    return (ssize_t)done;
+}
+
+static bool sock_pending(struct conn *c) { return false; }
+static void sock_want(struct conn *c, unsigned events) { ((struct sock *)c->io.priv)->want = events; }
+
+static int sock_open(struct conn *c)
+{
+    c->io.priv = dialled;
+    dialled->want = IO_READ | IO_HANGUP;
+    return 0;
+}
+
+static void sock_closed(struct post *p)
+{
+    struct sock *s = container_of(p, struct sock, closed);
+    s->gone = true;
+    conn_gone(s->conn);
+}
+
+static void sock_close(struct conn *c) /* as a loop does it: closed in a later turn */
+{
+    struct sock *s = c->io.priv;
+    s->conn = c;
+    s->closed.fn = sock_closed;
+    loop_post(c->nl->loop, &s->closed);
+}
+
+static const struct transport simulated = {
+    .readv = sock_readv, .writev = sock_writev, .pending = sock_pending, .open = sock_open, .want = sock_want, .close = sock_close
+};
+
+static void frame(struct bytes *out, int16_t key, int16_t version, int32_t correlation, const void *in)
+{
+    struct wire_out w = { .b = *out };
+    struct request_header h = dflt_request_header;
+    size_t at = w.b.n;
+    h.request_api_key = key;
+    h.request_api_version = version;
+    h.correlation_id = correlation;
+    wr_i32(&w.b, 0);
+    assert_ok(wire_encode(&msg_request_header, (int16_t)wire_request_header_version(key, version), &h, &w));
+    assert_ok(wire_encode(wire_request(key), version, in, &w));
+    put_be32(w.b.p + at, (uint32_t)(w.b.n - at - 4));
+    *out = w.b;
+}
+
+static void produce(struct bytes *out, int32_t correlation, size_t size)
+{
+    const struct batch_opts o = BATCH_OPTS;
+    struct batch_builder bb;
+    struct bytes batch = { 0 };
+    struct produce_request in = dflt_produce_request;
+    struct produce_request_topic_produce_data t = dflt_produce_request_topic_produce_data;
+    struct produce_request_partition_produce_data d = dflt_produce_request_partition_produce_data;
+    char *value = mem_zalloc(size);
+    batch_begin(&bb, &o, &batch);
+    batch_append(&bb, 0, (struct slice){ 0 }, (struct slice){ value, size }, NULL, 0);
+    assert_true(batch_end(&bb) > 0);
+    in.acks = correlation % 2 ? 1 : -1;
+    in.timeout_ms = 60000;
+    in.topic_data = &t;
+    in.topic_data_n = 1;
+    t.name = S("t");
+    t.partition_data = &d;
+    t.partition_data_n = 1;
+    d.records.bytes = (struct slice){ (char *)batch.p, batch.n };
+    frame(out, API_PRODUCE, 9, correlation, &in);
+    bytes_free(&batch);
+    mem_free(value);
+}
+
+static void on_drained(struct shard *s, void *arg) { *(bool *)arg = true; }
+
+static void one_seed(uint64_t seed)
+{
+    enum { REQUESTS = 40 };
+    static const size_t sizes[] = { 10, 100, 4000, 5000, 17000, 70000, 300000 };
+    struct test_env *env = test_env_sim(seed);
+    struct conf_report report = { 0 };
+    struct why why = { .text = "" };
+    struct conf *conf;
+    struct broker *b;
+    struct metadata_request m = dflt_metadata_request;
+    struct metadata_request_topic mt = dflt_metadata_request_topic;
+    const struct client_info info = {
+        .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092
+    };
+
+    assert_ok(conf_parse(arena_printf(&env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n", test_path(env, "data")),
+                         &conf, &report));
+    conf_report_free(&report);
+    assert_ok(broker_open(env->world, conf, 1, &b, &why));
+    struct loop *l = shard_loop(broker_shard(b, 0));
+    loop_start(l);
+    struct net *n = net_new(b, conf);
+    struct sock s = { .rnd = env->world->rnd };
+    mt.name = S("t");
+    m.topics = &mt;
+    m.topics_n = 1;
+    frame(&s.in, API_METADATA, 9, 0, &m); /* makes the topic; what follows waits for it */
+    for (int32_t i = 1; i < REQUESTS; i++) {
+        if (rnd_below(env->world->rnd, 4) == 0) frame(&s.in, API_METADATA, 9, i, &m);
+        else produce(&s.in, i, sizes[rnd_below(env->world->rnd, ARRAY_LEN(sizes))]);
+    }
+    dialled = &s;
+    assert_true(net_conn_begins(n, "127.0.0.1"));
+    atomic_fetch_add(&n->loops[0].conns_n, 1);
+    struct conn *c = conn_new(&n->loops[0], -1, &simulated, &info);
+    size_t at = 0;
+    int32_t answered = 0;
+    for (int round = 0; answered < REQUESTS; round++) {
+        if (round > 20000)
+            fail_msg("stuck: answered %d in %zu of %zu want %u out %zu paused %d starved %d blocked %d need %zu stash %u",
+                     answered, s.in_at, s.in.n, s.want, s.out.n, c->paused, c->starved, c->blocked, c->need,
+                     c->stash ? c->stash->len : 0);
+        assert_false(s.gone);
+        if (s.want & IO_READ && s.in_at < s.in.n) conn_ready(c, IO_READ);
+        if (s.want & IO_WRITE) conn_ready(c, IO_WRITE);
+        sim_run(env->world, 100);
+        while (s.out.n - at >= 4 && s.out.n - at >= 4 + (size_t)be32(s.out.p + at)) {
+            assert_int_equal(be32(s.out.p + at + 4), answered);
+            at += 4 + be32(s.out.p + at);
+            answered++;
+        }
+    }
+    assert_int_equal(at, s.out.n);
+    conn_close(c, NULL);
+    sim_run(env->world, 100);
+    assert_true(s.gone);
+    bool drained = false;
+    broker_drain(b, on_drained, &drained);
+    while (!drained) assert_true(sim_step(env->world));
+    loop_stop(l);
+    loop_join(l);
+    net_free(&n);
+    assert_ok(broker_close(&b));
+    conf_unref(&conf);
+    bytes_free(&s.in);
+    bytes_free(&s.out);
+    test_env_free(&(void *){ env });
+}
+
+static void requests_in_any_pieces_are_answered_once_and_in_order(void **state)
+{
+    log_threshold = LOG_WARN;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        print_message("seed %llu\n", (unsigned long long)seed);
+        one_seed(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(requests_in_any_pieces_are_answered_once_and_in_order) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
