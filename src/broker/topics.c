@@ -29,6 +29,20 @@ int topic_name_check(struct slice name, struct arena *a, struct slice *message)
     return message->p ? E_INVALID_TOPIC_EXCEPTION : 0;
 }
 
+int topic_partition(const struct image_topic *t, int32_t index, const struct image_partition **p)
+{
+    if (!t || index < 0 || index >= t->partitions_n) return E_UNKNOWN_TOPIC_OR_PARTITION;
+    *p = &t->partitions[index];
+    if ((*p)->log) return 0;
+    return (*p)->log_err ? (*p)->log_err : E_KAFKA_STORAGE_ERROR;
+}
+
+int partition_epoch_check(const struct image_partition *p, int32_t asked)
+{
+    if (asked >= 0 && asked < p->leader_epoch) return E_FENCED_LEADER_EPOCH;
+    return asked > p->leader_epoch ? E_UNKNOWN_LEADER_EPOCH : 0;
+}
+
 bool topic_name_is_internal(struct slice name)
 {
     return slice_eq(name, S("__consumer_offsets")) || slice_eq(name, S("__transaction_state")) ||

@@ -21,5 +21,10 @@ bool topics_missing(const struct image *im, const struct slice *names, int n);
 /* A present topic whose name collides with this one (they differ only by . and _); NULL = none. */
 const struct image_topic *topic_collision(const struct image *im, struct slice name);
 
+/* A partition and its log: 0, E_UNKNOWN_TOPIC_OR_PARTITION (t may be NULL), or why it has no log. */
+int topic_partition(const struct image_topic *t, int32_t index, const struct image_partition **p);
+/* What a client believes the leader epoch to be (KIP-320): 0 (-1 is not checked), E_FENCED_LEADER_EPOCH, E_UNKNOWN_LEADER_EPOCH. */
+int partition_epoch_check(const struct image_partition *p, int32_t asked);
+
 /* Authorised operations as bits, where nobody is asked for permission: all that the resource type knows. */
 enum { OPS_TOPIC = 3576, OPS_CLUSTER = 8096, OPS_GROUP = 3400, OPS_NOT_ASKED = INT32_MIN };

@@ -328,6 +328,7 @@ int queue_roll(struct plog *p);                /* owner: a new active segment at
 enum turn writer_turn(void *arg);              /* of struct log_dir */
 void queue_poke_writer(struct log_dir *d);
 struct batch_head;
+void plog_offsets_locked(const struct plog *p, struct plog_offsets *out); /* under mu */
 /* What pstate wants to know of a batch that has, or will have, `first` as its base offset. `whole` is read only for control batches. */
 void pbatch_of(const uint8_t *whole, const struct batch_head *h, int64_t first, struct pstate_batch *b);
 int plog_before_write(struct plog *p); /* worker: the clean marker goes before the first write (K3), also before logs_begin */

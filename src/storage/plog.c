@@ -109,7 +109,7 @@ void plog_tail_moved(struct plog *p)
     p->stable = MAX(stable, MIN(p->start, p->watermark));
 }
 
-static void offsets_locked(const struct plog *p, struct plog_offsets *out)
+void plog_offsets_locked(const struct plog *p, struct plog_offsets *out)
 {
     *out = (struct plog_offsets){ .start = p->start,
                                   .stable = p->stable,
@@ -125,11 +125,11 @@ void plog_offsets(struct plog *p, struct plog_offsets *out)
 {
     pthread_mutex_lock(&p->mu);
     bool cold = !p->warm && p->has_snapshots && !p->gone && !p->offline; /* only then the last stable offset is not known yet */
-    offsets_locked(p, out);
+    plog_offsets_locked(p, out);
     pthread_mutex_unlock(&p->mu);
     if (!cold || plog_warm(p) < 0) return;
     pthread_mutex_lock(&p->mu);
-    offsets_locked(p, out);
+    plog_offsets_locked(p, out);
     pthread_mutex_unlock(&p->mu);
 }
 

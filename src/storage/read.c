@@ -111,14 +111,7 @@ static int find_place(struct plog *p, int64_t offset, enum read_upto upto, const
     for (int tries = 0; tries < 1000000; tries++) {
         bool translate;
         pthread_mutex_lock(&p->mu);
-        *at = (struct plog_offsets){ .start = p->start,
-                                     .stable = p->stable,
-                                     .watermark = p->watermark,
-                                     .durable = p->durable,
-                                     .end = p->end,
-                                     .leader_epoch = p->leader_epoch,
-                                     .gone = p->gone,
-                                     .offline = p->offline };
+        plog_offsets_locked(p, at);
         int rc = p->gone                                ? E_GONE
                  : p->offline || dir_failed(p->dir)     ? E_OFFLINE
                  : offset < p->start || offset > p->end ? E_OFFSET_OUT_OF_RANGE

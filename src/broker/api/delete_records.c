@@ -2,6 +2,7 @@
  * written, that first waits for a commit of the end seen on arrival (DESIGN.md §1.2). The disk work is done on the crunch worker. */
 #include "../req.h"
 #include "../shard.h"
+#include "../topics.h"
 
 struct row {
     const struct delete_records_request_delete_records_partition *in;
@@ -33,11 +34,12 @@ static void delete_cleanup(struct req *rq)
 static int row_find(struct row *r, const struct image_topic *t)
 {
     struct plog_offsets at;
-    if (!t || r->in->partition_index < 0 || r->in->partition_index >= t->partitions_n) return E_UNKNOWN_TOPIC_OR_PARTITION;
+    const struct image_partition *p;
+    int rc = topic_partition(t, r->in->partition_index, &p);
+    if (rc == E_UNKNOWN_TOPIC_OR_PARTITION) return rc;
     if (t->internal) return E_INVALID_TOPIC_EXCEPTION;
     if (!t->conf.cleanup_delete && t->conf.cleanup_compact) return E_POLICY_VIOLATION;
-    const struct image_partition *p = &t->partitions[r->in->partition_index];
-    if (!p->log) return p->log_err ? p->log_err : E_KAFKA_STORAGE_ERROR;
+    if (rc) return rc;
     r->log = plog_ref(p->log);
     plog_offsets(r->log, &at);
     r->end = at.end;

@@ -3,6 +3,7 @@
  *
  * A request that names several groups asks for each; ListGroups asks every shard. */
 #include "../group_call.h"
+#include "../topics.h"
 
 struct call {
     struct group_asked *asked;
@@ -188,8 +189,7 @@ static enum req_next describe_groups_answer(struct req *rq)
     if (!answered(c)) return REQ_WAIT;
     for (int i = 0; i < c->n; i++) {
         if (c->errs[i]) out->groups[i].error_code = (int16_t)err_kafka(c->errs[i]);
-        if (!out->groups[i].error_code && in->include_authorized_operations)
-            out->groups[i].authorized_operations = 3400; /* every group operation */
+        if (!out->groups[i].error_code && in->include_authorized_operations) out->groups[i].authorized_operations = OPS_GROUP;
     }
     return REQ_DONE;
 }

@@ -6,6 +6,7 @@
  * list_start  ->  list_durable  ->  answer. There is no tiered storage: its specials answer as Kafka does without it. */
 #include "../req.h"
 #include "../shard.h"
+#include "../topics.h"
 
 enum { TS_LATEST = -1, TS_EARLIEST = -2, TS_MAX = -3, TS_EARLIEST_LOCAL = -4, TS_LATEST_TIERED = -5, TS_PENDING_UPLOAD = -6 };
 
@@ -36,11 +37,10 @@ static void list_cleanup(struct req *rq)
 
 static int row_find(struct row *r, const struct image_topic *t)
 {
-    if (!t || r->in->partition_index < 0 || r->in->partition_index >= t->partitions_n) return E_UNKNOWN_TOPIC_OR_PARTITION;
-    const struct image_partition *p = &t->partitions[r->in->partition_index];
-    if (!p->log) return p->log_err ? p->log_err : E_KAFKA_STORAGE_ERROR;
-    if (r->in->current_leader_epoch >= 0 && r->in->current_leader_epoch < p->leader_epoch) return E_FENCED_LEADER_EPOCH;
-    if (r->in->current_leader_epoch > p->leader_epoch) return E_UNKNOWN_LEADER_EPOCH;
+    const struct image_partition *p;
+    int rc = topic_partition(t, r->in->partition_index, &p);
+    if (!rc) rc = partition_epoch_check(p, r->in->current_leader_epoch);
+    if (rc) return rc;
     if (r->in->timestamp < TS_PENDING_UPLOAD) return E_UNSUPPORTED_VERSION;
     r->log = plog_ref(p->log);
     return 0;

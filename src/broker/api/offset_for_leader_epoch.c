@@ -1,15 +1,15 @@
 /* OffsetForLeaderEpoch (key 23), v2–4: where an epoch ended, so that a consumer notices that the log it read was cut. */
 #include "../req.h"
 #include "../shard.h"
+#include "../topics.h"
 
 static int row_answer(const struct image_topic *t, const struct offset_for_leader_epoch_request_offset_for_leader_partition *in,
                       struct offset_for_leader_epoch_response_epoch_end_offset *o)
 {
-    if (!t || in->partition < 0 || in->partition >= t->partitions_n) return E_UNKNOWN_TOPIC_OR_PARTITION;
-    const struct image_partition *p = &t->partitions[in->partition];
-    if (!p->log) return p->log_err ? p->log_err : E_KAFKA_STORAGE_ERROR;
-    if (in->current_leader_epoch >= 0 && in->current_leader_epoch < p->leader_epoch) return E_FENCED_LEADER_EPOCH;
-    if (in->current_leader_epoch > p->leader_epoch) return E_UNKNOWN_LEADER_EPOCH;
+    const struct image_partition *p;
+    int rc = topic_partition(t, in->partition, &p);
+    if (!rc) rc = partition_epoch_check(p, in->current_leader_epoch);
+    if (rc) return rc;
     plog_epoch_end(p->log, in->leader_epoch, &o->leader_epoch, &o->end_offset);
     return 0;
 }

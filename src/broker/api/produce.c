@@ -34,7 +34,6 @@ struct call {
     struct row *rows;
     int n;
     int n_crunch;
-    bool staged;
 };
 
 static enum req_next produce_crunched(struct req *rq);
@@ -173,7 +172,6 @@ static enum req_next produce_stage(struct req *rq)
         r->waits = true;
         plog_append(r->log, &r->append);
     }
-    c->staged = true;
     req_let_next(rq);
     return req_goto(rq, produce_appended);
 }
