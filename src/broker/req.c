@@ -367,7 +367,8 @@ static const char *req_parse(struct req *rq, uint8_t *frame, size_t n)
     in.p += used;
     in.n -= used;
     rq->in = arena_alloc(&rq->arena, rq->api->in->size);
-    if (wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, NULL)) return "malformed request";
+    /* Bytes behind it are ignored, as Kafka does: librdkafka 2.16 sends three too many when it asks for all topics. */
+    if (wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, &used)) return "malformed request";
     rq->out = arena_alloc(&rq->arena, rq->api->out->size);
     wire_init(rq->api->out, rq->out);
     return NULL;

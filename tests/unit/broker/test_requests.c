@@ -300,6 +300,22 @@ static void bad_frames_close_their_connection_and_nothing_else(void **state)
     rig_close(r);
 }
 
+/* Kafka parses what it knows and looks no further; librdkafka 2.16 asks for all topics with three bytes too many. */
+static void bytes_behind_a_request_are_ignored(void **state)
+{
+    static const uint8_t all[] = { 0, 3, 0, 13, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0 };
+    struct rig *r = rig_open(12, NULL);
+    struct peer *p = peer_open(r);
+    peer_create_topic(p, "t", 1);
+    int answers = p->answers;
+    peer_send_bytes(p, all, sizeof all);
+    peer_settle(r);
+    assert_false(p->closed);
+    assert_int_equal(p->answers, answers + 1);
+    peer_close(p);
+    rig_close(r);
+}
+
 static void a_bad_frame_behind_a_produce_closes_after_its_answer_and_nothing_behind_it_starts(void **state)
 {
     struct rig *r = rig_open(11, NULL);
@@ -403,6 +419,7 @@ int main(void)
         cmocka_unit_test(an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused),
         cmocka_unit_test(incremental_sessions_tell_only_what_is_new),
         cmocka_unit_test(bad_frames_close_their_connection_and_nothing_else),
+        cmocka_unit_test(bytes_behind_a_request_are_ignored),
         cmocka_unit_test(a_bad_frame_behind_a_produce_closes_after_its_answer_and_nothing_behind_it_starts),
         cmocka_unit_test(a_client_may_go_while_its_requests_wait),
         cmocka_unit_test(ten_thousand_parked_fetches_make_an_append_no_dearer),
