@@ -149,6 +149,7 @@ struct meta_look {
     struct image *image; /* one reference; NULL when it cannot be read so far */
     int16_t kraft_version;
     int32_t quorum_epoch;  /* that quorum-state names; -1 */
+    int32_t log_epoch;     /* the largest in the log; -1 */
     int32_t next_epoch;    /* that meta_open would begin (K5) */
     int64_t end;           /* next offset */
     int64_t snapshot;      /* offset of the snapshot used; 0: none but the bootstrap one */

@@ -48,16 +48,22 @@ int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n,
 /* What the metadata log says, told before logs_begin: of a journal that a crash left, only what it confirms is replayed (J12, J14). Without it a
  * journal that is found is set aside. */
 struct logs_truth {
+    int dir;                                                            /* of the metadata log */
     int32_t quorum_epoch;                                               /* that quorum-state names; -1 none */
+    int32_t log_epoch;                                                  /* the largest in the metadata log and its snapshots */
     bool (*exists)(void *arg, struct uuid topic_id, int32_t partition); /* NULL: all do */
     void *arg;
 };
 void logs_tell(struct logs *l, const struct logs_truth *t);
-/* After logs_begin: this run's quorum epoch stands in quorum-state, synced (J14). Commit journals name it; before this none is made. */
-void logs_lead(struct logs *l, int32_t quorum_epoch);
+/* After logs_begin: this run's quorum epoch stands in quorum-state, synced, and nothing was written under it yet (J14). Commit journals name it;
+ * before this none is made. With several directories it is noted durably that this epoch is ours (odradek.runs), so that a directory that is
+ * missing now can have its journal replayed later. 0 or negative. Blocks. */
+int logs_lead(struct logs *l, int32_t quorum_epoch, struct why *why);
 
-/* Replays and removes the commit journals that a crash left (J11–J14). Removes the clean markers durably (K3) and starts the workers: from here on the directories may be written. Finishes deletions a
- * former run began (-delete directories, .deleted files). Called once, after the metadata log was recovered. */
+/* Replays and removes the commit journals that a crash left (J11–J14); a directory whose journal cannot be replayed, for a broken disk or want of
+ * room, goes offline with it, for a later start to do it. Removes the clean markers durably (K3) and starts the workers: from here on the
+ * directories may be written. Finishes deletions a former run began (-delete directories, .deleted files). Called once, after the metadata log was
+ * recovered. An error when no directory is left. */
 int logs_begin(struct logs *l, struct why *why);
 
 /* Opens or creates one partition's log. The metadata record that names it is durable already (K6).
@@ -301,12 +307,15 @@ struct look_dir {
     int journal_groups;                 /* live ones in it */
     int32_t journal_epoch;              /* quorum epoch of the run that wrote it; -1 */
     bool journal_ours, journal_damaged; /* written for this directory; one of its groups is not whole */
+    int32_t runs_first, runs_last;      /* quorum epochs that odradek.runs notes as ours; -1 */
     int64_t cut_tails;                  /* bytes of what recovery cut and kept; -1 */
     const char *unreadable;             /* an offset checkpoint that cannot be read; NULL: all can */
     int logs_n;
     struct look_log *logs; /* sorted by topic and partition */
 };
 int logs_look(struct fs *fs, const char *path, struct arena *a, struct look_dir *out, struct why *why);
+/* Would a start replay the journal in d? Given the directory with the metadata log, and the epochs that quorum-state and that log name (J14). */
+bool logs_look_replays(const struct look_dir *d, const struct look_dir *metadata, int32_t quorum_epoch, int32_t log_epoch);
 /* May these be the log.dirs of one broker? 0, or E_INVALID with the contradiction. */
 int logs_look_agree(const struct look_dir *dirs, int n, struct rnd *rnd, struct arena *a, struct why *why);
 

@@ -63,6 +63,7 @@ int meta_look(struct world *w, struct look_log *log, int32_t node_id, bool clean
     int rc = mlog_look(&l, w, log, node_id, a, &r, &out->snapshots_skipped, why_);
     out->kraft_version = l.kraft_version;
     out->quorum_epoch = l.found_epoch;
+    out->log_epoch = l.log_epoch;
     out->next_epoch = MAX(l.last_epoch, 0) + 1;
     out->end = atomic_load(&l.end);
     out->snapshot = l.snapshot_offset;

@@ -666,6 +666,7 @@ int mlog_replay(struct mlog *l, struct replay *r, struct why *why_)
     }
     if (rc == 0) rc = quorum_read(l, &quorum, why_);
     l->found_epoch = quorum;
+    l->log_epoch = l->last_epoch;
     l->last_epoch = MAX(l->last_epoch, quorum);
     bytes_free(&content);
     arena_free(&a);
@@ -692,7 +693,8 @@ int mlog_lead(struct mlog *l, struct why *why_)
     int rc = quorum_write(l, epoch);
     if (rc) return why(why_, err_of_errno(rc), "%s/quorum-state: %s", l->path, err_text(rc));
     l->epoch = l->last_epoch = epoch;
-    logs_lead(l->logs, epoch); /* J14: from here on a journal may be made */
+    rc = logs_lead(l->logs, epoch, why_); /* J14: before anything is written under it; from here on a journal may be made */
+    if (rc) return rc;
     plog_set_leader_epoch(l->log, epoch);
 
     struct batch_builder b;
@@ -904,7 +906,7 @@ int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t n
     struct snap *snaps;
     struct bytes content = { 0 };
     int n, used = -1;
-    *l = (struct mlog){ .w = w, .node_id = node_id, .last_epoch = -1, .found_epoch = -1 };
+    *l = (struct mlog){ .w = w, .node_id = node_id, .last_epoch = -1, .found_epoch = -1, .log_epoch = -1 };
     l->path = path_of(files->dir->path.p, dir_name);
     *skipped = 0;
     int rc = snaps_list(l, a, &snaps, &n);
@@ -936,6 +938,7 @@ int mlog_look(struct mlog *l, struct world *w, struct look_log *files, int32_t n
     if (rc == 0) rc = voters_check(l, why_);
     int quorum = quorum_read(l, &l->found_epoch, rc == 0 ? why_ : NULL);
     if (rc == 0) rc = quorum;
+    l->log_epoch = l->last_epoch;
     l->last_epoch = MAX(l->last_epoch, l->found_epoch);
     bytes_free(&content);
     return rc;

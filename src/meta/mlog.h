@@ -24,6 +24,7 @@ struct mlog {
     int32_t epoch;       /* of the quorum: ours since mlog_lead */
     int32_t last_epoch;  /* the largest seen in log, snapshots, quorum-state */
     int32_t found_epoch; /* that quorum-state named at the start; -1 */
+    int32_t log_epoch;   /* the largest in log and snapshots at the start */
     _Atomic int64_t end; /* next offset */
     int16_t kraft_version;
     struct bytes voters; /* VotersRecord, encoded */

@@ -519,7 +519,10 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
     arena_init(&o.arena);
     int rc = logs_scan(m->logs, &o.arena, &o.found, &o.found_n, why_);
     if (rc == 0 && o.found_n > 1) qsort(o.found, (size_t)o.found_n, sizeof *o.found, found_cmp);
-    logs_tell(m->logs, &(struct logs_truth){ .quorum_epoch = m->log.found_epoch, .exists = exists, .arg = *im });
+    logs_tell(
+        m->logs,
+        &(struct logs_truth){
+            .dir = m->log.dir, .quorum_epoch = m->log.found_epoch, .log_epoch = m->log.log_epoch, .exists = exists, .arg = *im });
     if (rc == 0) rc = logs_begin(m->logs, why_);
     if (rc == 0) rc = mlog_lead(&m->log, why_);
     if (rc == 0) rc = first_records(&o);

@@ -122,7 +122,7 @@ static void directory(struct check *c, const struct look_dir *d)
         line(c, "kept", "%s of torn tails in odradek-cut-tails, from earlier recoveries", size_text(c, d->cut_tails));
     if (d->journal < 0) return;
     c->journal = true;
-    bool replay = !d->clean && d->journal_ours && d->journal_epoch == c->meta.quorum_epoch;
+    bool replay = c->meta_log && logs_look_replays(d, c->meta_log->dir, c->meta.quorum_epoch, c->meta.log_epoch);
     const char *fate = "holds writes that the logs may lack: only Odradek replays it";
     if (d->clean) fate = "a clean stop came after it, it would be set aside";
     else if (!d->journal_groups) fate = "empty";

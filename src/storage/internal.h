@@ -13,6 +13,7 @@
 #include "fdcache.h"
 #include "journal.h"
 #include "pstate.h"
+#include "runs.h"
 #include "seg.h"
 #include <errno.h>
 #include <odradek/storage.h>
@@ -281,8 +282,10 @@ struct logs {
     _Atomic bool closing;
     _Atomic int64_t max_producer_id;
     struct house house;
-    struct cleaner *cleaner;      /* clean.h */
-    struct logs_truth truth;      /* what the metadata log said (J12, J14) */
+    struct cleaner *cleaner; /* clean.h */
+    struct logs_truth truth; /* what the metadata log said (J12, J14) */
+    bool runs_there;         /* odradek.runs is, beside the metadata log */
+    struct runs runs; /* generation as found; [first, last]: journals of these epochs are ours and of nobody else since (J14) */
     _Atomic int32_t quorum_epoch; /* of this run; -1: not known, no journal is made */
 };
 
@@ -315,6 +318,7 @@ int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. 
 /* What the directory's checkpoints said of logs that were not opened in this run, added to entries; under logs.mu. */
 int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
 bool plog_name_eq(const struct map_node *n, const void *key);
+void logs_cluster(const struct logs *l, char out[JOURNAL_CLUSTER]); /* the cluster id, padded with zeroes */
 
 /* ---- watch.c ---- */
 struct plog_node *plog_node_of(struct plog *p, struct waker *home); /* at home */
@@ -374,7 +378,6 @@ static inline bool seg_owes(const struct segment *s)
 int plog_sync(struct plog *p, int64_t *seq);
 
 /* ---- journal_replay.c ---- */
-bool journal_there(struct log_dir *d);
 int journal_replay(struct log_dir *d, struct why *why); /* before anything of the directory is touched (J11–J14). Blocks */
 
 /* ---- house.c ---- */

@@ -26,10 +26,7 @@ void journal_init(struct journal *j, struct log_dir *d)
     j->dir = d;
     j->fd = -1;
     j->max = d->logs->set.journal_max / JOURNAL_BLOCK * JOURNAL_BLOCK;
-    /* Only where there is one directory. Of several, one may be broken at a start that the others survive: the quorum's epoch moves on, and would
-     * disown the journal that is still in the broken one (J14). */
-    bool wanted = j->max >= (int64_t)4 * JOURNAL_BLOCK && d->logs->dirs_n == 1;
-    atomic_init(&j->state, wanted ? JOURNAL_NONE : JOURNAL_OFF);
+    atomic_init(&j->state, j->max >= (int64_t)4 * JOURNAL_BLOCK ? JOURNAL_NONE : JOURNAL_OFF);
     snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, d->path);
     j->path = mem_strdup(slice_of(path));
     pthread_mutex_init(&j->mu, NULL);
@@ -137,7 +134,7 @@ void journal_make(struct journal *j)
     }
     j->ids =
         (struct journal_ids){ .dir = d->id, .run = rnd_uuid(d->logs->world->rnd), .epoch = atomic_load(&d->logs->quorum_epoch) };
-    memcpy(j->ids.cluster, d->logs->cluster_id, MIN(strlen(d->logs->cluster_id), sizeof(j->ids.cluster)));
+    logs_cluster(d->logs, j->ids.cluster);
     ring_init(&j->ring, size);
     enter(j, JOURNAL_READY);
     log_info("storage", "commit journal made", KV_STR("path", j->path), KV_I64("bytes", size));

@@ -464,12 +464,13 @@ static int write_log(struct jreplay *j, struct jlog *l)
 static const char *disowned(const struct log_dir *d, const struct journal_scan *s)
 {
     const struct logs *l = d->logs;
-    char cluster[JOURNAL_CLUSTER] = { 0 };
-    memcpy(cluster, l->cluster_id, MIN(strlen(l->cluster_id), sizeof(cluster)));
+    char cluster[JOURNAL_CLUSTER];
+    logs_cluster(l, cluster);
     if (s->mixed) return "it holds groups of several runs";
     if (!uuid_eq(s->ids.dir, d->id)) return "it is of another log directory";
     if (memcmp(s->ids.cluster, cluster, sizeof(cluster)) != 0) return "it is of another cluster";
-    if (s->ids.epoch != l->truth.quorum_epoch) return "another run led the quorum since, and may have written here";
+    if (s->ids.epoch < l->runs.first || s->ids.epoch > l->runs.last) /* J14 */
+        return "another broker led the quorum since, and may have written here";
     return NULL;
 }
 
@@ -513,12 +514,21 @@ static int replay_chain(struct log_dir *d, const struct journal_scan *s, bool *h
     return rc;
 }
 
-bool journal_there(struct log_dir *d)
+/* On a full disk what follows the last live group in the file is room that is not needed: true when some was given back. */
+static bool trim(struct log_dir *d, const char *path, const struct bytes *file, const struct journal_scan *s)
 {
-    char path[SEG_PATH];
-    struct fs_stat st;
-    snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, d->path);
-    return d->logs->fs->stat(d->logs->fs, path, &st) == 0;
+    struct fs *fs = d->logs->fs;
+    size_t end = 0;
+    for (int i = 0; i < s->n; i++) end = MAX(end, (size_t)(s->v[i].p - file->p) + (size_t)journal_padded(s->v[i].head.length));
+    int fd = end < file->n ? fs->open(fs, path, FS_WRITE) : -ENOENT;
+    if (fd < 0) return false;
+    int rc = fs->truncate(fs, fd, (int64_t)end);
+    if (rc == 0) rc = fs->datasync(fs, fd);
+    fs->close(fs, fd);
+    if (rc == 0)
+        log_info("storage", "no room to replay the commit journal, its unused part is given back", KV_STR("path", path),
+                 KV_I64("bytes", file->n - end));
+    return rc == 0;
 }
 
 int journal_replay(struct log_dir *d, struct why *w)
@@ -539,6 +549,7 @@ int journal_replay(struct log_dir *d, struct why *w)
     else if (disowned(d, &s)) rc = set_stale(d, disowned(d, &s), w);
     else {
         rc = replay_chain(d, &s, &hurt, stale, w);
+        if (rc == E_NO_SPACE && trim(d, path, &file, &s)) rc = replay_chain(d, &s, &hurt, stale, w);
         if (rc == 1) rc = set_stale(d, stale, w);
         else if (rc == 0) rc = hurt ? set_aside(d, JOURNAL_HURT, w) : remove_journal(d, path, w);
     }

@@ -114,7 +114,7 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
     l->dirs_n = n;
     l->dirs = mem_zalloc((size_t)n * sizeof(*l->dirs));
     atomic_init(&l->max_producer_id, -1);
-    l->truth.quorum_epoch = -1;
+    logs_tell(l, &(struct logs_truth){ .dir = -1, .quorum_epoch = -1 });
     atomic_init(&l->quorum_epoch, -1);
     pthread_mutex_init(&l->mu, NULL);
     list_init(&l->all);
@@ -303,19 +303,77 @@ int plog_before_write(struct plog *p)
     return rc < 0 ? dir_fail(p->dir, "clean marker", p->dir->path, rc) : 0;
 }
 
-void logs_tell(struct logs *l, const struct logs_truth *t) { l->truth = *t; }
+void logs_tell(struct logs *l, const struct logs_truth *t)
+{
+    l->truth = *t;
+    l->runs = (struct runs){ .first = t->quorum_epoch, .last = t->quorum_epoch };
+}
 
-void logs_lead(struct logs *l, int32_t quorum_epoch) { atomic_store(&l->quorum_epoch, quorum_epoch); }
+void logs_cluster(const struct logs *l, char out[JOURNAL_CLUSTER])
+{
+    memset(out, 0, JOURNAL_CLUSTER);
+    memcpy(out, l->cluster_id, MIN(strlen(l->cluster_id), (size_t)JOURNAL_CLUSTER));
+}
+
+/* Of which epochs a journal may be (J14). */
+static int find_runs(struct logs *l, struct why *w)
+{
+    int32_t found = l->truth.quorum_epoch;
+    char cluster[JOURNAL_CLUSTER];
+    if (l->truth.dir < 0) return 0;
+    const struct log_dir *d = &l->dirs[l->truth.dir];
+    logs_cluster(l, cluster);
+    int rc = runs_read(l->fs, d->path, d->id, cluster, &l->runs);
+    l->runs_there = rc == 0;
+    if (rc == E_CORRUPT) log_warn("storage", "damaged, not believed", KV_STR("dir", d->path), KV_STR("file", RUNS_FILE));
+    else if (rc < 0 && rc != E_NOT_FOUND) return why(w, rc, "%s/" RUNS_FILE ": %s", d->path, err_text(rc));
+    l->runs.first = runs_since(&l->runs, found, l->truth.log_epoch);
+    l->runs.last = found;
+    return 0;
+}
+
+static int note_runs(struct logs *l, int32_t last, struct why *w)
+{
+    const struct log_dir *d = &l->dirs[l->truth.dir];
+    char cluster[JOURNAL_CLUSTER];
+    logs_cluster(l, cluster);
+    if (l->runs.first < 0) l->runs.first = last;
+    l->runs.last = last;
+    int rc = runs_write(l->fs, d->path, d->id, cluster, l->runs_there, &l->runs);
+    if (rc < 0) return why(w, rc, "%s/" RUNS_FILE ": %s", d->path, err_text(rc));
+    l->runs_there = true;
+    return 0;
+}
+
+int logs_lead(struct logs *l, int32_t quorum_epoch, struct why *w)
+{
+    bool was = l->runs_there;
+    int rc = l->truth.dir >= 0 && (was || l->dirs_n > 1) ? note_runs(l, quorum_epoch, w) : 0;
+    if (rc == E_NO_SPACE && !was) { /* a start that does without a directory would disown its journal */
+        log_warn("storage", "no room to note whose run this is: no commit journals, every file is synced by itself",
+                 KV_STR("dir", l->dirs[l->truth.dir].path), KV_STR("file", RUNS_FILE));
+        return 0;
+    }
+    if (rc == 0) atomic_store(&l->quorum_epoch, quorum_epoch);
+    return rc;
+}
 
 int logs_begin(struct logs *l, struct why *w)
 {
     assert(!l->begun);
+    int found = find_runs(l, w);
+    if (found < 0) return found;
     for (int i = 0; i < l->dirs_n; i++) { /* J14: all of them, before anything that could disown one */
         struct log_dir *d = &l->dirs[i];
         if (dir_failed(d)) continue;
         int rc = journal_replay(d, w);
         if (rc == 0) continue;
-        if (all_failed_but(l, d) || journal_there(d)) return rc; /* with an epoch bumped it would never be replayed */
+        if (all_failed_but(l, d) || d->i == l->truth.dir) return rc;
+        struct why more;
+        if (!l->runs_there && note_runs(l, l->runs.last, &more) < 0) return rc; /* the epoch that we raise would disown it */
+        log_error("storage",
+                  "commit journal not replayed: its directory stays offline until a start, or odradek check --repair, can do it",
+                  KV_STR("dir", d->path), KV_STR("why", w->text));
         dir_fail(d, "journal", d->path, rc);
     }
     for (int i = 0; i < l->dirs_n; i++) {

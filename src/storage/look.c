@@ -2,9 +2,9 @@
  * for reading only; nothing is locked, synced or cached for later. */
 #include "checkpoint.h"
 #include "identity.h"
-#include "journal.h"
 #include "marker.h"
 #include "partmeta.h"
+#include "runs.h"
 #include "seg.h"
 #include <odradek/storage.h>
 
@@ -80,6 +80,24 @@ static void look_journal(struct fs *fs, struct look_dir *d, struct arena *a)
     bytes_free(&file);
 }
 
+static void look_runs(struct fs *fs, struct look_dir *d)
+{
+    char cluster[JOURNAL_CLUSTER] = { 0 };
+    struct runs r;
+    d->runs_first = d->runs_last = -1;
+    memcpy(cluster, d->cluster_id.p ? d->cluster_id.p : "", MIN(d->cluster_id.n, sizeof(cluster)));
+    if (runs_read(fs, d->path.p, d->id, cluster, &r) != 0) return;
+    d->runs_first = r.first;
+    d->runs_last = r.last;
+}
+
+bool logs_look_replays(const struct look_dir *d, const struct look_dir *metadata, int32_t quorum_epoch, int32_t log_epoch)
+{
+    const struct runs r = { .generation = metadata->runs_last >= 0, .first = metadata->runs_first, .last = metadata->runs_last };
+    return !d->clean && d->journal_ours && d->journal_epoch <= quorum_epoch &&
+           d->journal_epoch >= runs_since(&r, quorum_epoch, log_epoch);
+}
+
 int logs_look(struct fs *fs, const char *path, struct arena *a, struct look_dir *d, struct why *w)
 {
     struct slice *names;
@@ -99,6 +117,7 @@ int logs_look(struct fs *fs, const char *path, struct arena *a, struct look_dir 
     rc = marker_read(fs, path, &d->clean, &d->broker_epoch);
     if (rc < 0) return why(w, rc, "%s: clean marker: %s", path, err_text(rc));
     look_journal(fs, d, a);
+    look_runs(fs, d);
     d->cut_tails = size_in(fs, d->path, CUT_TAILS);
 
     d->logs = arena_array(a, struct look_log, n + 1);

@@ -135,7 +135,7 @@ static void side_open(struct side *s, const char *dir, const char *name, const c
     rig_init(&s->r, w, s->dir, conf);
     rig_open(&s->r);
     rig_begin(&s->r);
-    logs_lead(s->r.logs, 1);
+    assert_ok(logs_lead(s->r.logs, 1, NULL));
     for (int i = 0; i < FILES_MAX; i++) s->log[i] = rig_plog(&s->r, "t", i, "segment.bytes=1073741824");
 }
 

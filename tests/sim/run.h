@@ -74,7 +74,7 @@ struct run {
     struct client_state clients[PEERS];
     struct producer producers[PRODUCERS];
     int life, names;
-    bool two_dirs;
+    int dirs;    /* log directories: /data, which has the metadata log, /more, /third */
     bool faulty; /* a fault was or may have been injected in this life: requests may fail, with any error */
     int calls;   /* on their way */
     int64_t answers, records;

@@ -1,5 +1,7 @@
 /* The whole broker under random clients, crashes and failing disks: many seeds, each a few lives of one data directory.
  *
+ * Some brokers have several log directories; one may be missing for a life and be back in the next, with what was acknowledged, and its journal.
+ *
  * In a life several clients produce, fetch, list, delete, create, configure and commit at random, with several requests in flight; some hang up
  * in the middle. Between any two turns of the loop and the workers the life may end: by power loss, by SIGKILL, by a clean stop; a disk may
  * fail or be full before that. Then the broker starts again on what the disk holds, and everything is read and compared with what clients
@@ -1211,9 +1213,11 @@ static struct sim_fault any_fault(struct run *s)
     default: break;
     }
     f.sticky = one_in(s, 3);
-    if (s->two_dirs && one_in(s, 2)) f.path = one_in(s, 3) ? "/data" : "/more";
+    if (s->dirs > 1 && one_in(s, 2)) f.path = one_in(s, 3) ? "/data" : s->dirs > 2 && one_in(s, 2) ? "/third" : "/more";
     return f;
 }
+
+static const char *any_other_dir(struct run *s) { return s->dirs > 2 && one_in(s, 2) ? "/third" : "/more"; }
 
 /* A start that meets a failing disk either says so or succeeds; with the disk well again the next one succeeds. */
 static void start(struct run *s)
@@ -1238,9 +1242,12 @@ static void start(struct run *s)
             truth_restarted(&s->truth, CRASH_POWER);
         }
     }
+    bool missing = s->dirs > 1 && s->life > 0 && one_in(s, 3);
+    if (missing) sim_fault(s->node.world, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .path = any_other_dir(s) });
+    s->faulty = missing;
     int rc = node_up(&s->node, &why);
     CHECK(rc == 0, "life %d: the broker does not start: %s: %s", s->life, err_text(rc), why.text);
-    tell(s, "started");
+    tell(s, missing ? "started without a directory" : "started");
 }
 
 /* Without faults everything on its way is answered in the end. */
@@ -1306,15 +1313,18 @@ static struct run *run_new(uint64_t seed)
     s->rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
     for (int i = 0; i < 8; i++) (void)rnd(s, 2);
     char more[1024];
-    s->two_dirs = one_in(s, 3);
+    s->dirs = !one_in(s, 3) ? 1 : 2 + one_in(s, 3);
     int journal = one_in(s, 3) ? 0 : one_in(s, 2) ? 32768 : 262144;
     (void)snprintf(more, sizeof more,
                    "log.dirs=/data%s\nodradek.dirty.max=1048576\nodradek.disk.reserve=%d\nodradek.journal.max=%d\n"
                    "log.retention.check.interval.ms=%d\nlog.flush.offset.checkpoint.interval.ms=%d\nlog.cleaner.backoff.ms=%d\n"
                    "num.partitions=2\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
                    "group.initial.rebalance.delay.ms=%d\n",
-                   s->two_dirs ? ",/more" : "", one_in(s, 2) ? 0 : 4000, journal, between(s, 1000, 20000),
-                   between(s, 1000, 60000), one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
+                   s->dirs > 2   ? ",/more,/third"
+                   : s->dirs > 1 ? ",/more"
+                                 : "",
+                   one_in(s, 2) ? 0 : 4000, journal, between(s, 1000, 20000), between(s, 1000, 60000),
+                   one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
     node_init(&s->node, seed, more);
     members_init(s);
     for (int i = 0; i < PRODUCERS; i++) s->producers[i].acks = i == 0 ? 1 : -1;
@@ -1444,13 +1454,23 @@ static void sweep(int64_t every)
     printf("%lld runs, each with another failure in one of %lld file calls; ", (long long)runs, (long long)calls);
 }
 
-static void quiet(void *arg, enum log_level level, struct slice line) {}
+static int64_t journals_made, journals_replayed;
+
+static bool says(struct slice line, const char *what) { return memmem(line.p, line.n, what, strlen(what)) != NULL; }
+
+/* Nobody else writes here: a journal that is found is ours, and is replayed without a word of damage. */
+static void listen(void *arg, enum log_level level, struct slice line)
+{
+    journals_made += says(line, "commit journal made");
+    journals_replayed += says(line, "commit journal replayed");
+    if (sim_verbose) fprintf(stderr, S_FMT "\n", S_ARG(line));
+    CHECK(!says(line, "commit journal set aside") && !says(line, "commit journal: "), S_FMT, S_ARG(line));
+}
 
 static void loud(void)
 {
     sim_verbose = true;
     log_threshold = LOG_DEBUG;
-    log_sink(NULL, NULL);
 }
 
 int main(int argc, char **argv)
@@ -1462,8 +1482,8 @@ int main(int argc, char **argv)
     uint64_t n = argc > at ? strtoull(argv[at], NULL, 10) : twice ? 12 : sweeps ? 1 : 200;
     uint64_t first = argc > at + 1 ? strtoull(argv[at + 1], NULL, 10) : 1;
     struct timespec a, b;
-    log_threshold = LOG_WARN;
-    log_sink(quiet, NULL);
+    log_threshold = LOG_INFO;
+    log_sink(listen, NULL);
     if (one || fault) loud();
     if (one) first = strtoull(one, NULL, 10), n = 1;
     (void)clock_gettime(CLOCK_MONOTONIC, &a);
@@ -1481,7 +1501,8 @@ int main(int argc, char **argv)
         printf("%llu seeds from %llu; ", (unsigned long long)n, (unsigned long long)first);
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &b);
-    printf("%lld answers, %lld records sent, %.1f s\n", (long long)all_answers, (long long)all_records,
+    printf("%lld answers, %lld records sent, %lld journals, %lld replayed, %.1f s\n", (long long)all_answers,
+           (long long)all_records, (long long)journals_made, (long long)journals_replayed,
            (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
     return 0;
 }

@@ -99,7 +99,7 @@ static void start_and_die(struct sim_run *s)
     sim_fault(s->r.w, (struct sim_fault){ .nth = 1 + (int64_t)rnd(s, 90), .err = -EIO, .sticky = true });
     int rc = logs_open(s->r.w, s->r.conf, &s->r.logs, &why);
     if (rc == 0) {
-        logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch });
+        logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch, .log_epoch = s->epoch });
         logs_begin(s->r.logs, &why);
     }
     sim_fault(s->r.w, (struct sim_fault){ 0 });
@@ -116,9 +116,9 @@ static void open_logs(struct sim_run *s)
     struct why why = { "" };
     while (rnd(s, 3) == 0) start_and_die(s);
     rig_open(&s->r);
-    logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch });
+    logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch, .log_epoch = s->epoch });
     rig_begin(&s->r);
-    logs_lead(s->r.logs, ++s->epoch); /* J14: durable before a journal is made */
+    assert_ok(logs_lead(s->r.logs, ++s->epoch, NULL)); /* J14: durable before a journal is made */
     for (int i = 0; i < LOGS; i++) {
         tc[i] = rig_topic_conf(&s->r, i == s->unsynced ? "flush.messages=7" : "");
         tc[i].segment_bytes = 2000;

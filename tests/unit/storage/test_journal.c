@@ -15,9 +15,9 @@ struct scene {
 static void open_logs(struct scene *s, int n)
 {
     rig_open(&s->r);
-    logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch });
+    logs_tell(s->r.logs, &(struct logs_truth){ .quorum_epoch = s->epoch, .log_epoch = s->epoch });
     rig_begin(&s->r);
-    logs_lead(s->r.logs, ++s->epoch);
+    assert_ok(logs_lead(s->r.logs, ++s->epoch, NULL));
     for (int i = 0; i < n; i++) s->log[i] = rig_plog(&s->r, "t", i, "");
 }
 
@@ -110,7 +110,7 @@ static void without_an_epoch_or_with_a_size_of_zero_there_is_none(void **state) 
         struct test_env *env = test_env_sim(1);
         struct scene s;
         set(&s, env, i ? "odradek.journal.max=0\n" : "odradek.journal.max=65536\n");
-        if (i == 0) logs_lead(s.r.logs, -1);
+        if (i == 0) assert_ok(logs_lead(s.r.logs, -1, NULL));
         for (int k = 0; k < 5; k++) put(&s, LOGS, 50, "x");
         sim_run(s.r.w, 1000000);
         assert_false(there(&s, JOURNAL_FILE));

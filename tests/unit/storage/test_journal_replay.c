@@ -241,8 +241,8 @@ static void another_batch_in_its_place_makes_the_journal_stale(void **state) /* 
 
 static void a_journal_of_somebody_else_or_of_before_somebody_else_is_set_aside(void **state) /* J5, J14, K4 */
 {
-    static const char *const why[] = { "another log directory",      "another cluster", "another run led the quorum",
-                                       "another run led the quorum", "several runs",    "a clean stop" };
+    static const char *const why[] = { "another log directory",         "another cluster", "another broker led the quorum",
+                                       "another broker led the quorum", "several runs",    "a clean stop" };
     for (int what = 0; what < 6; what++) {
         struct test_env *env = test_env_sim(1);
         struct scene s;
@@ -405,6 +405,144 @@ static void a_replay_may_fail_at_any_call_and_is_done_again(void **state) /* J13
     assert_true(failures > 15);
 }
 
+/* ---- several directories ------------------------------------------------------------------------------------------------------------------ */
+
+/* Four logs in two directories, 1 and 2, each of which has a journal; then the power goes. */
+struct two {
+    struct rig r;
+    struct test_env *env;
+    int32_t epoch;
+    struct plog *log[4];
+};
+
+static int two_start(struct two *t, struct why *w)
+{
+    rig_open(&t->r);
+    logs_tell(t->r.logs, &(struct logs_truth){ .quorum_epoch = t->epoch, .log_epoch = t->epoch });
+    int rc = logs_begin(t->r.logs, w);
+    return rc ? rc : logs_lead(t->r.logs, ++t->epoch, w);
+}
+
+static void two_open(struct two *t)
+{
+    for (int i = 0; i < 4; i++) t->log[i] = rig_plog(&t->r, "t", i, "");
+}
+
+static const char *in_two(struct two *t, const char *name) { return arena_printf(&t->env->arena, "%s/%s", t->env->dir, name).p; }
+
+static void two_set(struct two *t, struct test_env *env)
+{
+    struct why why = { "" };
+    struct bytes b[4] = { 0 };
+    struct append a[4];
+    *t = (struct two){ .env = env, .epoch = EPOCH };
+    rig_init(&t->r, env->world, arena_printf(&env->arena, "%s/1,%s/2", env->dir, env->dir).p,
+             "log.retention.check.interval.ms=3600000\nlog.flush.offset.checkpoint.interval.ms=3600000\n");
+    assert_ok(two_start(t, &why));
+    two_open(t);
+    for (int round = 0; round < 3; round++) { /* two files of a directory in one commit make its journal; then it is used */
+        for (int i = 0; i < 4; i++) {
+            b[i].n = 0;
+            rig_build(&RIG_BATCH(), arena_printf(&env->arena, "r%d", round).p, &b[i]);
+            a[i] = (struct append){ .log = t->log[i], .bytes = b[i].p, .n = b[i].n, .records = 1, .home = t->r.waker };
+        }
+        rig_home(&t->r, rig_stage_many, &(struct rig_many){ a, 4 });
+        sim_run(t->r.w, 200000);
+        for (int i = 0; i < 4; i++) assert_int_equal(rig_offsets(t->log[i]).durable, round + 1);
+    }
+    int64_t one = (int64_t)b[0].n;
+    for (int i = 0; i < 4; i++) bytes_free(&b[i]);
+    for (int i = 0; i < 2; i++) assert_int_equal(t->r.logs->dirs[i].journal.state, JOURNAL_READY);
+    for (int i = 0; i < 4; i++) sim_forget(t->r.w, t->log[i]);
+    rig_power(&t->r);
+    for (int i = 0; i < 4; i++) { /* the last record is in the journal alone */
+        char name[64];
+        struct fs_stat st;
+        snprintf(name, sizeof(name), "1/t-%d/%020d.log", i, 0);
+        if (t->r.w->fs->stat(t->r.w->fs, in_two(t, name), &st) != 0) name[0] = '2';
+        assert_ok(t->r.w->fs->stat(t->r.w->fs, in_two(t, name), &st));
+        int fd = t->r.w->fs->open(t->r.w->fs, in_two(t, name), FS_WRITE);
+        assert_ok(t->r.w->fs->truncate(t->r.w->fs, fd, 2 * one));
+        assert_ok(t->r.w->fs->datasync(t->r.w->fs, fd));
+        t->r.w->fs->close(t->r.w->fs, fd);
+    }
+}
+
+/* All of them are there. */
+static void two_end(struct two *t)
+{
+    struct why why = { "" };
+    assert_ok(two_start(t, &why));
+    two_open(t);
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(rig_all(&t->r, &t->env->arena, t->log[i], READ_END), "r0@0 r1@1 r2@2");
+        plog_unref(&t->log[i]);
+    }
+    assert_ok(rig_close(&t->r));
+    rig_free(&t->r);
+}
+
+static void a_directory_that_was_missing_has_its_journal_replayed_when_it_is_back(void **state) /* J14 */
+{
+    struct two t;
+    struct why why = { "" };
+    two_set(&t, *state);
+    for (int life = 0; life < 3; life++) { /* three starts without it, one of them clean */
+        sim_fault(t.r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .path = "/2" });
+        assert_ok(two_start(&t, &why));
+        struct plog *p = rig_plog(&t.r, "t", t.r.logs->dirs[0].recovery_n ? 9 : 8, "");
+        plog_unref(&p);
+        if (life == 1) assert_err(rig_close(&t.r), E_OFFLINE);
+        else rig_kill(&t.r);
+        sim_fault(t.r.w, (struct sim_fault){ 0 });
+    }
+    two_end(&t);
+}
+
+static void a_journal_that_cannot_be_read_takes_its_directory_offline_and_no_other(void **state) /* J14 */
+{
+    struct two t;
+    struct why why = { "" };
+    two_set(&t, *state);
+    sim_fault(t.r.w, (struct sim_fault){ .nth = 1, .err = -EIO, .ops = SIM_PREAD, .path = "2/" JOURNAL_FILE });
+    assert_ok(two_start(&t, &why));
+    assert_false(dir_failed(&t.r.logs->dirs[0]));
+    assert_true(dir_failed(&t.r.logs->dirs[1]));
+    rig_kill(&t.r);
+    two_end(&t);
+}
+
+static void a_full_disk_keeps_a_journal_that_it_has_no_room_for(void **state)
+{
+    struct two t;
+    struct why why = { "" };
+    two_set(&t, *state);
+    for (int life = 0; life < 2; life++) { /* no room at all in the second directory, whatever is given back */
+        sim_fault(t.r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -ENOSPC, .ops = SIM_PWRITEV, .path = "/2/t-" });
+        assert_ok(two_start(&t, &why));
+        assert_false(dir_failed(&t.r.logs->dirs[0]));
+        assert_true(dir_failed(&t.r.logs->dirs[1]));
+        rig_kill(&t.r);
+        sim_fault(t.r.w, (struct sim_fault){ 0 });
+    }
+    two_end(&t);
+}
+
+static void what_a_journal_does_not_use_is_room_for_its_replay(void **state)
+{
+    struct two t;
+    two_set(&t, *state);
+    sim_space(t.r.w, 0); /* four records are missing in the segments; the journals are of 4 MiB */
+    struct why why = { "" };
+    rig_open(&t.r);
+    logs_tell(t.r.logs, &(struct logs_truth){ .quorum_epoch = t.epoch, .log_epoch = t.epoch });
+    assert_ok(logs_begin(t.r.logs, &why));
+    for (int i = 0; i < 2; i++) assert_false(dir_failed(&t.r.logs->dirs[i]));
+    sim_space(t.r.w, -1);
+    rig_kill(&t.r);
+    two_end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +560,10 @@ int main(void)
         IN_SIM_WORLD(damage_below_r_does_not_stop_the_replay),
         cmocka_unit_test(a_journal_of_somebody_else_or_of_before_somebody_else_is_set_aside),
         cmocka_unit_test(a_replay_may_fail_at_any_call_and_is_done_again),
+        IN_SIM_WORLD(a_directory_that_was_missing_has_its_journal_replayed_when_it_is_back),
+        IN_SIM_WORLD(a_journal_that_cannot_be_read_takes_its_directory_offline_and_no_other),
+        IN_SIM_WORLD(a_full_disk_keeps_a_journal_that_it_has_no_room_for),
+        IN_SIM_WORLD(what_a_journal_does_not_use_is_room_for_its_replay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
