@@ -34,3 +34,19 @@ build() {
   cmake -S "$top" --preset "$1" -B "$top/build/$1" >"$top/build/$1.log" 2>&1 || { cat "$top/build/$1.log" >&2; die "cmake failed"; }
   ninja -C "$top/build/$1" --quiet "${@:2}" || die "the $1 build failed"
 }
+
+# once NAME WHAT COMMAND... : runs COMMAND unless the cache has NAME made from the same WHAT.
+once() {
+  local mark=$cache/$1.done what=$2
+  shift 2
+  [ "$(cat "$mark" 2>/dev/null)" = "$what" ] && return
+  mkdir -p "$cache"
+  "$@" || die "cannot install: $*"
+  echo "$what" >"$mark"
+}
+
+# kafka_jars : Apache Kafka 4.3.1 in $cache/kafka-4.3.1, broker and tools; needs Maven.
+kafka_jars() { once kafka "$(cat "$top/tests/e2e/java/pom.xml")" fetch_kafka; }
+fetch_kafka() {
+  mvn -q -B -f "$top/tests/e2e/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$cache/kafka-4.3.1"
+}

@@ -1,0 +1,315 @@
+/* What this machine can do at all, with nothing of a broker in the way. One line of JSON a figure.
+ *
+ *   limits echo           requests of 200 bytes, answers of 60, over loopback: a bare epoll server
+ *   limits memory         memcpy and CRC-32C
+ *   limits append DIR     writes to the page cache, to a new file
+ *   limits sync DIR       a write and an fdatasync: to a growing file, and to one written before
+ *   limits send DIR       a file to a loopback socket that drops what it gets: sendfile, and pread and send
+ *   limits touch DIR N    no figure: N bytes of page cache are used once, so that what is measured next need not wait for the host
+ *                         to back the guest's memory
+ *
+ * --seconds S: for each figure (1) */
+#include "bench.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <odradek/base.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { REQUEST = 200, ANSWER = 60, BUFFER = 1 << 20, CONNS_MAX = 64 };
+static double seconds = 1;
+static uint8_t buffer[BUFFER];
+
+static bool over(uint64_t began) { return (double)(now_ns() - began) / 1e9 >= seconds; }
+static double since(uint64_t began) { return (double)(now_ns() - began) / 1e9; }
+static void say(const char *text)
+{
+    puts(text);
+    (void)fflush(stdout);
+}
+#define SAY(...)                                   \
+    do {                                           \
+        char line[512];                            \
+        snprintf(line, sizeof(line), __VA_ARGS__); \
+        say(line);                                 \
+    } while (0)
+
+/* ---- loopback ---------------------------------------------------------------------------------------------------------------- */
+
+static int listen_any(char address[32])
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 1024) != 0) die("listen: %s", strerrordesc_np(errno));
+    getsockname(fd, (struct sockaddr *)&a, &n);
+    snprintf(address, 32, "127.0.0.1:%d", ntohs(a.sin_port));
+    return fd;
+}
+
+struct server {
+    int listener, conns;
+    _Atomic bool stop;
+    double cpu; /* out */
+};
+
+static void *echo_server(void *arg)
+{
+    static uint8_t in[65536];
+    struct server *s = arg;
+    struct epoll_event events[CONNS_MAX], e = { .events = EPOLLIN };
+    size_t have[CONNS_MAX] = { 0 };
+    int fds[CONNS_MAX], ep = epoll_create1(0), one = 1;
+    double cpu = cpu_thread();
+    for (int i = 0; i < s->conns; i++) {
+        fds[i] = accept(s->listener, NULL, NULL);
+        (void)setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        e.data.u32 = (uint32_t)i;
+        epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e);
+    }
+    while (!atomic_load(&s->stop)) {
+        int n = epoll_wait(ep, events, CONNS_MAX, 50);
+        for (int i = 0; i < n; i++) {
+            uint32_t c = events[i].data.u32;
+            ssize_t k = recv(fds[c], in, sizeof(in), MSG_DONTWAIT);
+            if (k <= 0) continue;
+            have[c] += (size_t)k;
+            size_t answers = have[c] / REQUEST;
+            have[c] %= REQUEST;
+            if (answers && send(fds[c], buffer, answers * ANSWER, MSG_NOSIGNAL) < 0) die("send: %s", strerrordesc_np(errno));
+        }
+    }
+    s->cpu = cpu_thread() - cpu;
+    for (int i = 0; i < s->conns; i++) close(fds[i]);
+    close(ep);
+    return NULL;
+}
+
+static void echo(int conns, int in_flight)
+{
+    static uint8_t in[65536];
+    char address[32];
+    struct server s = { .listener = listen_any(address), .conns = conns };
+    struct epoll_event events[CONNS_MAX], e = { .events = EPOLLIN };
+    struct hist *latency = hist_new();
+    size_t have[CONNS_MAX] = { 0 };
+    int fds[CONNS_MAX], ep = epoll_create1(0);
+    uint64_t answers = 0;
+    pthread_t t;
+    pthread_create(&t, NULL, echo_server, &s);
+    for (int i = 0; i < conns; i++) {
+        fds[i] = dial(address);
+        e.data.u32 = (uint32_t)i;
+        epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e);
+    }
+    uint64_t began = now_ns(), asked = began;
+    for (int i = 0; i < conns; i++) (void)send(fds[i], buffer, (size_t)in_flight * REQUEST, MSG_NOSIGNAL);
+    while (!over(began)) {
+        int n = epoll_wait(ep, events, CONNS_MAX, 50);
+        for (int i = 0; i < n; i++) {
+            uint32_t c = events[i].data.u32;
+            ssize_t k = recv(fds[c], in, sizeof(in), MSG_DONTWAIT);
+            if (k <= 0) continue;
+            have[c] += (size_t)k;
+            size_t done = have[c] / ANSWER;
+            have[c] %= ANSWER;
+            answers += done;
+            if (conns * in_flight == 1 && done) hist_add(latency, now_ns() - asked);
+            asked = now_ns();
+            if (done && send(fds[c], buffer, done * REQUEST, MSG_NOSIGNAL) < 0) die("send: %s", strerrordesc_np(errno));
+        }
+    }
+    double took = since(began);
+    atomic_store(&s.stop, true);
+    pthread_join(t, NULL);
+    for (int i = 0; i < conns; i++) close(fds[i]);
+    close(s.listener);
+    close(ep);
+    SAY("{\"what\":\"echo\",\"connections\":%d,\"in_flight\":%d,\"per_s\":%.0f,\"server_cpu_us\":%.3f,\"p50_us\":%.2f,\"p99_us\":"
+        "%.2f}",
+        conns, in_flight, (double)answers / took, s.cpu * 1e6 / (double)answers, hist_at(latency, 0.5) / 1e3,
+        hist_at(latency, 0.99) / 1e3);
+    free(latency);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------------ */
+
+static void memory(void)
+{
+    static const size_t sizes[] = { 200, 4096, 65536, 1 << 20, 64 << 20 };
+    uint8_t *from = malloc(64 << 20), *to = malloc(64 << 20);
+    volatile uint32_t sum = 0;
+    if (!from || !to) die("no memory");
+    memset(from, 1, 64 << 20);
+    memset(to, 2, 64 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        double bytes = 0;
+        uint64_t began = now_ns();
+        for (int64_t k = 0; k % 64 || !over(began); k++) {
+            memcpy(to, from, sizes[i]);
+            __asm__ volatile("" ::: "memory");
+            bytes += (double)sizes[i];
+        }
+        double copy = bytes / since(began) / 1e9;
+        bytes = 0;
+        began = now_ns();
+        for (int64_t k = 0; k % 64 || !over(began); k++) {
+            sum = crc32c(sum, from, sizes[i]);
+            bytes += (double)sizes[i];
+        }
+        SAY("{\"what\":\"memory\",\"block\":%zu,\"memcpy_GB_per_s\":%.2f,\"crc32c_GB_per_s\":%.2f}", sizes[i], copy,
+            bytes / since(began) / 1e9);
+    }
+    free(from);
+    free(to);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------------------- */
+
+static int scratch(const char *dir)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/limits-XXXXXX", dir);
+    int fd = mkstemp(path);
+    if (fd < 0) die("%s: %s", path, strerrordesc_np(errno));
+    unlink(path);
+    return fd;
+}
+
+static void write_at(int fd, size_t n, int64_t at)
+{
+    if (pwrite(fd, buffer, n, at) != (ssize_t)n) die("write: %s", strerrordesc_np(errno));
+}
+
+static void touch(const char *dir, int64_t bytes)
+{
+    int fd = scratch(dir);
+    for (int64_t at = 0; at < bytes; at += BUFFER) write_at(fd, BUFFER, at);
+    close(fd);
+}
+
+static void append(const char *dir)
+{
+    static const size_t sizes[] = { 200, 4096, 65536, 1 << 20 };
+    const int64_t total = 512 * MiB;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct hist *h = hist_new();
+        touch(dir, total);
+        int fd = scratch(dir);
+        double cpu = cpu_self();
+        int64_t at = 0;
+        uint64_t began = now_ns();
+        while (at < total && !over(began)) {
+            uint64_t before = now_ns();
+            write_at(fd, sizes[i], at);
+            hist_add(h, now_ns() - before);
+            at += (int64_t)sizes[i];
+        }
+        double took = since(began);
+        SAY("{\"what\":\"append\",\"block\":%zu,\"per_s\":%.0f,\"MB_per_s\":%.0f,\"cpu_s_per_GB\":%.3f,\"p50_us\":%.2f,\"p99_"
+            "us\":%.2f,"
+            "\"max_us\":%.0f}",
+            sizes[i], (double)h->n / took, (double)at / 1e6 / took, (cpu_self() - cpu) / ((double)at / 1e9),
+            hist_at(h, 0.5) / 1e3, hist_at(h, 0.99) / 1e3, (double)h->max / 1e3);
+        close(fd);
+        free(h);
+    }
+}
+
+static void sync_writes(const char *dir)
+{
+    static const size_t sizes[] = { 200, 4096, 65536, 1 << 20 };
+    const int64_t total = 256 * MiB;
+    for (int before = 0; before < 2; before++)
+        for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+            struct hist *h = hist_new();
+            int fd = scratch(dir);
+            for (int64_t at = 0; before && at < total; at += BUFFER) write_at(fd, BUFFER, at);
+            if (fdatasync(fd) != 0) die("fdatasync: %s", strerrordesc_np(errno));
+            uint64_t began = now_ns();
+            for (int64_t at = 0; at + (int64_t)sizes[i] <= total && !over(began); at += (int64_t)sizes[i]) {
+                uint64_t start = now_ns();
+                write_at(fd, sizes[i], at);
+                if (fdatasync(fd) != 0) die("fdatasync: %s", strerrordesc_np(errno));
+                hist_add(h, now_ns() - start);
+            }
+            double took = since(began);
+            SAY("{\"what\":\"sync\",\"file\":\"%s\",\"block\":%zu,\"per_s\":%.0f,\"MB_per_s\":%.1f,\"p50_us\":%.1f,\"p99_us\":%."
+                "1f}",
+                before ? "written before" : "growing", sizes[i], (double)h->n / took,
+                (double)h->n * (double)sizes[i] / 1e6 / took, hist_at(h, 0.5) / 1e3, hist_at(h, 0.99) / 1e3);
+            close(fd);
+            free(h);
+        }
+}
+
+static void *drop_all(void *arg)
+{
+    int fd = dial(arg);
+    while (recv(fd, NULL, BUFFER, MSG_TRUNC) > 0) {}
+    close(fd);
+    return NULL;
+}
+
+static void send_file(const char *dir)
+{
+    static const size_t sizes[] = { 4096, 65536, 1 << 20 };
+    const int64_t total = 512 * MiB;
+    int file = scratch(dir);
+    for (int64_t at = 0; at < total; at += BUFFER) write_at(file, BUFFER, at);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        for (int copy = 0; copy < 2; copy++) {
+            char address[32];
+            int listener = listen_any(address);
+            pthread_t t;
+            pthread_create(&t, NULL, drop_all, address);
+            int to = accept(listener, NULL, NULL);
+            double cpu = cpu_thread(), sent = 0;
+            uint64_t began = now_ns();
+            for (off_t at = 0; !over(began); at = at + (off_t)sizes[i] < total ? at + (off_t)sizes[i] : 0) {
+                if (copy && pread(file, buffer, sizes[i], at) != (ssize_t)sizes[i]) die("read: %s", strerrordesc_np(errno));
+                off_t from = at;
+                for (size_t done = 0; done < sizes[i];) {
+                    ssize_t k = copy ? send(to, buffer + done, sizes[i] - done, MSG_NOSIGNAL)
+                                     : sendfile(to, file, &from, sizes[i] - done);
+                    if (k <= 0) die("send: %s", strerrordesc_np(errno));
+                    done += (size_t)k;
+                }
+                sent += (double)sizes[i];
+            }
+            double took = since(began);
+            SAY("{\"what\":\"send\",\"how\":\"%s\",\"block\":%zu,\"MB_per_s\":%.0f,\"cpu_s_per_GB\":%.3f}",
+                copy ? "copy" : "sendfile", sizes[i], sent / 1e6 / took, (cpu_thread() - cpu) / (sent / 1e9));
+            shutdown(to, SHUT_WR);
+            pthread_join(t, NULL);
+            close(to);
+            close(listener);
+        }
+    close(file);
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "", *dir = argc > 2 ? argv[2] : ".";
+    if (argc > 3 && strcmp(argv[argc - 2], "--seconds") == 0) seconds = strtod(argv[argc - 1], NULL);
+    memset(buffer, 'x', sizeof(buffer));
+    exact_timers();
+    if (strcmp(what, "echo") == 0) {
+        echo(1, 1);
+        echo(16, 5);
+        echo(16, 8);
+    } else if (strcmp(what, "memory") == 0) memory();
+    else if (strcmp(what, "append") == 0) append(dir);
+    else if (strcmp(what, "sync") == 0) sync_writes(dir);
+    else if (strcmp(what, "send") == 0) send_file(dir);
+    else if (strcmp(what, "touch") == 0 && argc > 3) touch(dir, strtoll(argv[3], NULL, 10));
+    else die("echo | memory | append DIR | sync DIR | send DIR | touch DIR BYTES  [--seconds S]");
+    return 0;
+}

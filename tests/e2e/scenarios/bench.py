@@ -1,0 +1,53 @@
+"""The programs that measure: what they say they did is what the broker has."""
+import json
+import subprocess
+
+from harness import BUILD, scenario
+from raw import *
+
+LOAD = BUILD.parent / "dev/tests/bench/load"
+
+
+def load(broker, *args, ok=True):
+    argv = [str(LOAD), "--broker", broker.bootstrap, "--pid", str(broker.process.pid), "--warm", "0.1", "--seconds", "0.3", *args]
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert p.returncode == (0 if ok else 1), f"{argv}: exit {p.returncode}: {p.stdout[-500:]}{p.stderr[-500:]}"
+    return json.loads(p.stdout)
+
+
+@scenario()
+def the_load_generator_counts_what_the_broker_has(t):
+    broker = t.broker
+    with broker.connect() as c:
+        assert c.create_topic(t.name, 3) == 0
+        produced, bulk = load(broker, "produce", "--topic", t.name, "-c", "4", "-d", "5", "--partitions", "3", "--rotate", "--acks", "all",
+                              "+", "produce", "--topic", t.name, "--rate", "200", "--records", "70", "--size", "1000", "--codec", "lz4")["flows"]
+        ends = [c.list_offset(t.name, p)[1] for p in range(3)]
+        assert sum(ends) == produced["acknowledged"] + bulk["acknowledged"], "every acknowledged record, and none more"
+        assert bulk["acknowledged"] % 70 == 0 and bulk["answers"] > 0
+        assert produced["answers"] == produced["latency_us"]["n"] > 0 and produced["errors"] == {}
+        stored = [records_of(one) for one in c.read_all(t.name, 2)]  # the rotation's share of it: one record a batch
+        assert len(stored) == ends[2] > 0 and all(len(records[0][2]) == 100 for records in stored)
+
+        once = load(broker, "--count", "10", "fetch", "--topic", t.name, "--max-bytes", "1")["flows"][0]
+        assert once["answers"] == 9 and once["MB"] > 0 and once["empty"] == 0, "a tenth is not measured"
+
+
+@scenario()
+def the_load_generator_sees_its_own_stamps_and_all_kinds_of_answers(t):
+    broker = t.broker
+    with broker.connect() as c:
+        assert c.create_topic(t.name, 1) == 0
+        c.coordinator_ready("g-000001")
+        sent, tail = load(broker, "produce", "--topic", t.name, "--rate", "300", "--stamp", "+", "tail", "--topic", t.name)["flows"]
+        assert tail["age_us"]["n"] >= sent["answers"] - 1 and tail["errors"] == {}, "a record is seen once, at the latest after the end"
+        for flow in (["api-versions", "-c", "4", "-d", "8"], ["metadata", "--topic", t.name], ["commit", "--topic", t.name, "--groups", "3"],
+                     ["produce", "--topic", t.name, "-c", "20", "--total", "7"]):
+            out = load(broker, *flow)
+            assert out["flows"][0]["answers"] > 0 and out["flows"][0]["errors"] == {}, out
+            assert out["broker_cpu_s"] > 0 and out["broker_rss_kb"] > 0, out
+        out = load(broker, "produce", "--topic", f"{t.name}-no-such", "--records", "2", ok=False)
+        assert list(out["flows"][0]["errors"]) == [str(UNKNOWN_TOPIC_OR_PARTITION)] and out["flows"][0]["acknowledged"] == 0, out
+    out = json.loads(subprocess.run([str(LOAD), "--broker", broker.bootstrap, "idle", "-c", "100", "--hold", "0"], capture_output=True,
+                                    check=True).stdout)
+    assert out["connections"] == 100 and out["per_s"] > 0
