@@ -792,7 +792,8 @@ CONF(ODRADEK_DISK_RESERVE, "odradek.disk.reserve", LONG, "67108864", AT_LEAST(0)
 CONF(ODRADEK_FRAME_TIMEOUT_MS, "odradek.frame.timeout.ms", INT, "60000", AT_LEAST(100), LOW, READ_ONLY, HONOUR,
     "A request must have arrived whole this long after its first byte, or its connection is closed.")
 CONF(ODRADEK_HOT, "odradek.hot", LONG, "134217728", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
-    "Newest bytes of a log directory that are taken to be in memory; older ones are first read in by a worker.")
+    "Newest bytes of a log directory that stay in the page cache. What bulk leaves behind them is written back and released; consumers "
+    "further behind read from the disk, ahead of need.")
 CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "67108864", BETWEEN(0, 1073741824), LOW, READ_ONLY, HONOUR,
     "Bytes the commit journal of a single log directory may grow to; with it one sync makes appends to many partitions "
     "durable. 0, or several log directories: every partition's file is synced by itself.")

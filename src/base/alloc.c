@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { CLASS_KEEP = 4 * 1024 * 1024, FREED_BYTE = 0xdb };
+enum { CLASS_KEEP = 8 * 1024 * 1024, FREED_BYTE = 0xdb };
 
 struct idle_block {
     struct idle_block *next;

@@ -3,7 +3,8 @@
  * Reading: one readv into {rest of the large frame being gathered, the loop's receive chunk}. Whole frames in the chunk go to the broker
  * where they lie; it copies small ones and references the chunk for others, and then the loop takes a new chunk. What is left of a short
  * frame waits in `stash` and is put back in front of the next read. A large frame gets a buffer of its own, which grows with the bytes that
- * arrive, never with those announced, and which is charged to the memory budget as they arrive.
+ * arrive, never with those announced, and which is charged to the memory budget as they arrive. After a large frame the next one is taken to
+ * be as large and read into a buffer of its own from its first byte, so that bulk is copied once, out of the socket.
  *
  * Sending: answers are appended to the connection's output; PHASE_SEND writes all of a turn with one writev, then file ranges by sendfile.
  * Interest in writability is only taken at EAGAIN.
@@ -148,6 +149,7 @@ static void stash_frame(struct conn *c)
     size_t n = c->need;
     c->stash = NULL;
     c->need = 0;
+    c->expect = MIN(n, (size_t)WHOLE_FRAME_MAX);
     partial_end(c);
     client_frame(c->client, frame, frame->data + 4, n - 4);
     buf_unref(&frame);
@@ -172,9 +174,45 @@ static struct buf *loop_chunk(struct net_loop *nl)
     return nl->chunk;
 }
 
+static void conn_read_end(struct conn *c, ssize_t rc)
+{
+    conn_close(c, rc == 0 || rc == -ECONNRESET || rc == -EPIPE ? NULL : "read failed");
+}
+
+/* One read for a frame as large as the last one. */
+static bool conn_read_large(struct conn *c, size_t *budget)
+{
+    struct buf *b = buf_new(c->expect);
+    struct iovec v = { b->data, b->cap };
+    ssize_t got = c->transport->readv(c, &v, 1);
+    metric_add(M_sys_read, 1);
+    if (got <= 0) {
+        buf_unref(&b);
+        if (got != -EAGAIN) conn_read_end(c, got);
+        return false;
+    }
+    c->used_us = loop_now_us(c->nl->loop);
+    *budget -= MIN(*budget, (size_t)got);
+    b->len = (uint32_t)got;
+    size_t whole = 0;
+    if (got >= 4 && !frame_size(c, b->data, &whole)) whole = 0;
+    else if (whole > (size_t)got && whole <= b->cap) { /* it is the frame's buffer already */ c->stash = buf_ref(b);
+        c->need = whole;
+        partial_begin(c);
+        if (!conn_charge(c, got)) conn_starve(c);
+    } else {
+        c->expect = whole > STASH_SHORT ? MIN(whole, (size_t)WHOLE_FRAME_MAX) : 0;
+        chunk_frames(c, b, (size_t)got);
+    }
+    size_t asked = b->cap;
+    buf_unref(&b);
+    return (size_t)got == asked;
+}
+
 /* One read. False when there is nothing more to be had now. */
 static bool conn_read(struct conn *c, size_t *budget)
 {
+    if (c->expect && !c->stash) return conn_read_large(c, budget);
     struct buf *chunk = loop_chunk(c->nl);
     struct iovec v[2];
     int n = 0;
@@ -188,14 +226,15 @@ static bool conn_read(struct conn *c, size_t *budget)
         front = c->stash->len;
         memcpy(chunk->data, c->stash->data, front);
     }
-    bool whole = c->need && c->stash->len + rest == c->need; /* then what follows may be in the same read */
-    if (!c->need || whole) v[n++] = (struct iovec){ chunk->data + front, CHUNK - front };
+    /* What follows the frame may be in the same read, unless it is to get a buffer of its own. */
+    bool follows = c->need && c->stash->len + rest == c->need && !c->expect;
+    if (!c->need || follows) v[n++] = (struct iovec){ chunk->data + front, CHUNK - front };
     size_t asked = v[0].iov_len + (n > 1 ? v[1].iov_len : 0);
     ssize_t got = c->transport->readv(c, v, n);
     metric_add(M_sys_read, 1);
     if (got == -EAGAIN) return false;
     if (got <= 0) {
-        conn_close(c, got == 0 || got == -ECONNRESET || got == -EPIPE ? NULL : "read failed");
+        conn_read_end(c, got);
         return false;
     }
     c->used_us = loop_now_us(c->nl->loop);

@@ -91,6 +91,7 @@ struct conn {
     /* in */
     struct buf *stash;  /* the beginning of a frame: len bytes, prefix included; or one large frame being gathered */
     size_t need;        /* whole size of the large frame in stash; 0: stash is short and moves back into the chunk */
+    size_t expect;      /* the last frame was this large: so may be the next; 0: it was short */
     int64_t charged;    /* to the memory budget */
     int64_t partial_us; /* when that frame began; 0 = none */
     struct list partial, starving;

@@ -607,6 +607,7 @@ static int swap(struct cleaner *c)
     if (rc == E_NO_SPACE) return rc;
     if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
 
+    for (int k = c->group; k < c->group_end; k++) cool_forget(p, c->segs[k]);
     s = new_segment(c);
     rc = seg_hold(s, ".swap"); /* it is read before it has its name */
     while (rc >= 0 && !done) {

@@ -342,6 +342,7 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
 
     for (int i = 0; i < n; i++) {
         struct segment *s = gone[i];
+        cool_forget(p, s);
         for (enum seg_file f = SEG_LOG; rc == 0 && f <= SEG_SNAPSHOT; f++) {
             char from[SEG_PATH], to[SEG_PATH + 16];
             seg_path(s, f, from);

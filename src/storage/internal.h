@@ -199,6 +199,13 @@ struct journal {
     struct kicked syncer;
 };
 
+/* The page cache window of a log directory (cool.c). */
+struct cooler {
+    pthread_mutex_t mu;
+    struct list pieces; /* oldest first */
+    struct kicked worker;
+};
+
 /* ---- directories --------------------------------------------------------------------------------------------------------------------- */
 
 struct log_dir {
@@ -223,6 +230,7 @@ struct log_dir {
     struct kicked writer;
     pthread_mutex_t write_mu;
     struct list write_list;
+    struct cooler cooler;
     pthread_mutex_t cut_mu; /* the file of cut tails */
     struct arena arena;     /* of the checkpoints as they were found */
     struct checkpoint_entry *recovery, *starts, *cleaner;
@@ -338,6 +346,13 @@ void pbatch_of(const uint8_t *whole, const struct batch_head *h, int64_t first, 
 int plog_before_write(struct plog *p); /* worker: the clean marker goes before the first write (K3), also before logs_begin */
 
 /* ---- commit.c ---- */
+/* ---- cool.c ---- */
+void cool_init(struct log_dir *d);
+void cool_start(struct log_dir *d);
+void cool_stop(struct log_dir *d);
+void cool_free(struct log_dir *d);
+void cool_note(struct plog *p, struct segment *s, bool rest); /* the queue's owner: s has grown; rest: it will not grow again */
+void cool_forget(struct plog *p, const struct segment *s);    /* s (NULL: all of p) is deleted */
 void commit_init(struct commit *c, struct log_dir *d);
 void commit_free(struct commit *c);
 void commit_start(struct commit *c);

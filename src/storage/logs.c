@@ -66,6 +66,7 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     pthread_mutex_init(&d->cut_mu, NULL);
     list_init(&d->write_list);
     arena_init(&d->arena);
+    cool_init(d);
     commit_init(&d->commit, d);
     journal_init(&d->journal, d);
     fdcache_init(&d->fds, l->fs, fd_cap(l));
@@ -162,6 +163,7 @@ static void stop_workers(struct logs *l)
         kick_stop(&l->dirs[i].writer);
         commit_stop(&l->dirs[i].commit);
         journal_stop(&l->dirs[i].journal);
+        cool_stop(&l->dirs[i]);
     }
     house_stop(l);
 }
@@ -176,6 +178,7 @@ void logs_free(struct logs **lp)
     house_free(l);
     clean_free(l);
     for (int i = 0; i < l->dirs_n; i++) {
+        cool_free(&l->dirs[i]);
         commit_free(&l->dirs[i].commit);
         journal_free(&l->dirs[i].journal);
     }
@@ -390,6 +393,7 @@ int logs_begin(struct logs *l, struct why *w)
         char name[32];
         snprintf(name, sizeof(name), "write-%d", i);
         atomic_store(&d->writer.w, worker_start(l->world, name, writer_turn, d));
+        cool_start(d);
         commit_start(&d->commit);
         journal_start(&d->journal);
     }
@@ -691,6 +695,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     plog_notify(p);
     queue_own(p); /* what is queued hears E_GONE; nothing is written any more */
     queue_release(p);
+    cool_forget(p, NULL);
 
     int rc = 0;
     pthread_mutex_lock(&p->maint);

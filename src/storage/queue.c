@@ -288,6 +288,7 @@ static int run_write(struct run *r)
     if (p->pend_off.n) bytes_put(&s->off.tail, p->pend_off.p, p->pend_off.n);
     if (p->pend_time.n) bytes_put(&s->time.tail, p->pend_time.p, p->pend_time.n);
     p->end = p->next;
+    if (!p->appended) s->noted = r->at; /* what was there before this run is the kernel's */
     p->appended = true;
     p->unflushed += r->records;
     p->has_snapshots |= r->has_producers;
@@ -316,6 +317,7 @@ static int run_write(struct run *r)
     atomic_fetch_add_explicit(&d->written, r->n, memory_order_relaxed);
     metric_add(M_appended_bytes, r->n);
     staged_free(unused);
+    cool_note(p, s, false);
     if (commit) commit_want(p);
     if (flush_timer) house_flush_at(p->logs, flush_due);
     if (moved) plog_notify(p);
@@ -377,9 +379,10 @@ int queue_roll(struct plog *p)
     old->sealed = true;
     old->mtime_ms = s->created_ms;
     plog_add_segment(p, s);
-    bool commit = p->durable < p->end;
+    bool commit = p->durable < p->end, appended = p->appended;
     pthread_mutex_unlock(&p->mu);
     bytes_free(&time);
+    if (appended) cool_note(p, old, true);
     if (commit) commit_want(p); /* also with flush.messages > 1, as Kafka flushes what it rolled */
     log_debug("storage", "rolled", KV_STR("log", p->name), KV_I64("base", base));
     house_add(p);
