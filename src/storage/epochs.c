@@ -5,7 +5,6 @@
 
 #include <errno.h>
 
-#define EPOCHS_FILE      "leader-epoch-checkpoint"
 #define EPOCHS_BYTES_MAX ((size_t)64 << 20)
 
 void epochs_free(struct epochs *e)

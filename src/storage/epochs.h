@@ -34,6 +34,7 @@ void epochs_encode(const struct epochs *e, struct bytes *out); /* appends the fi
 /* Replaces *e. E_CORRUPT with the reason, then *e is empty: the segments' batches tell. Empty text is an empty table. */
 int epochs_decode(struct epochs *e, struct slice text, struct why *why);
 
+#define EPOCHS_FILE "leader-epoch-checkpoint"
 /* <dir>/leader-epoch-checkpoint. A missing file is an empty table (0). */
 int epochs_load(struct epochs *e, struct fs *fs, const char *dir, struct why *why);
 int epochs_write(struct fs *fs, const char *dir, struct slice text); /* tmp, datasync, rename, sync_dir. Blocks */

@@ -222,9 +222,9 @@ int house_checkpoint_dir(struct log_dir *d)
         pthread_mutex_lock(&p->mu);
         int64_t start = MAX(p->start, p->start_floor), base = p->segs_n ? p->segs[0]->base : 0,
                 mark = MIN(p->watermark, p->durable);
-        bool gone = p->gone;
+        bool skip = p->gone || p->fresh; /* one that is named was created durably */
         pthread_mutex_unlock(&p->mu);
-        if (gone) continue;
+        if (skip) continue;
         named[mine] = p;
         struct checkpoint_entry e = { .topic = slice_of(p->topic), .partition = p->partition, .offset = r };
         points[mine] = e;
@@ -334,7 +334,10 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
     start = p->start;
     if (n) p->generation++;
     for (int i = 0; i < n; i++) gone[i]->deleted = true;
-    if (epochs_truncate_start(&p->epochs, p->start)) p->epochs_dirty = true;
+    if (epochs_truncate_start(&p->epochs, p->start)) {
+        p->epochs_dirty = true;
+        p->epochs_idle = false;
+    }
     pstate_set_start(&p->ps, p->start);
     plog_tail_moved(p);
     int64_t delay = p->conf.file_delete_delay_ms;

@@ -89,12 +89,14 @@ struct plog {
     bool gone, offline;
     bool warm;             /* files were looked at: producer state, epochs and the active segment are loaded */
     bool appended;         /* in this run */
+    bool fresh;            /* its creation is perhaps not synced yet: no checkpoint names it, nothing is appended */
     uint64_t generation;   /* +1 whenever file positions readers remember may be wrong */
     struct segment **segs; /* rising bases; the last one is active */
     int segs_n, segs_cap;
     struct pstate ps;
     struct epochs epochs;
     bool epochs_dirty; /* leader-epoch-checkpoint must be written before the next batch (K5) */
+    bool epochs_idle;  /* only because of an epoch that begins at the end: without a batch of it, it need not be written at all */
     struct topic_conf conf;
     enum q_state q;
     struct list queue; /* of struct append */
@@ -320,6 +322,8 @@ void plog_tail_moved(struct plog *p);
 int plog_warm(struct plog *p);
 int plog_warm_locked(struct plog *p); /* the same under maint */
 bool plog_is_warm(struct plog *p);
+/* The epoch in force begins at the end; under mu. */
+void plog_enter_epoch(struct plog *p);
 int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. Blocks */
 
 /* ---- logs.c ---- */

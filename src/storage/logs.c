@@ -465,10 +465,26 @@ static void leave(struct plog *p)
     if (was) plog_unref(&p);
 }
 
-/* Directory, empty segment, partition.metadata, entries synced (K6, J8). */
-static int create(struct plog *p, bool sync_parent, struct why *w)
+static int put_new(struct plog *p, const char *name, struct slice text, struct why *w)
 {
     struct fs *fs = p->logs->fs;
+    char path[SEG_PATH];
+    snprintf(path, sizeof(path), "%s/%s", p->path, name);
+    int fd = fs->open(fs, path, FS_WRITE | FS_CREATE), rc = MIN(fd, 0);
+    if (fd >= 0) {
+        struct iovec v = { (void *)(uintptr_t)text.p, text.n };
+        rc = fs->pwritev(fs, fd, &v, 1, 0);
+        fs->close(fs, fd);
+    }
+    return rc < 0 ? why(w, err_of_errno(rc), "%s: %s", path, err_text(rc)) : 0;
+}
+
+/* Directory, empty segment, partition.metadata, leader-epoch-checkpoint. What they need no atomic writing for: until create_sync returned nothing is
+ * appended, and a start that finds them half there, of a log that holds nothing, makes them anew (K6). */
+static int create(struct plog *p, struct why *w)
+{
+    struct fs *fs = p->logs->fs;
+    struct bytes text = { 0 };
     int rc = fs->mkdir(fs, p->path);
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     rc = recover_first_segment(p, 0, w);
@@ -479,21 +495,73 @@ static int create(struct plog *p, bool sync_parent, struct why *w)
         if (fd >= 0) fs->close(fs, fd);
         else rc = why(w, err_of_errno(fd), "%s: %s", path, err_text(fd));
     }
-    if (rc == 0 && (rc = partmeta_write(fs, p->path, p->topic_id)) < 0)
-        why(w, rc, "%s: partition.metadata: %s", p->path, err_text(rc));
-    if (rc == 0 && sync_parent && (rc = fs->sync_dir(fs, p->dir->path)) < 0)
-        rc = why(w, err_of_errno(rc), "%s: %s", p->dir->path, err_text(rc));
+    if (rc == 0) {
+        partmeta_format(p->topic_id, &text);
+        rc = put_new(p, PARTMETA_FILE, (struct slice){ (const char *)text.p, text.n }, w);
+    }
+    if (rc == 0 && p->leader_epoch >= 0 && epochs_assign(&p->epochs, p->leader_epoch, 0)) {
+        text.n = 0;
+        epochs_encode(&p->epochs, &text);
+        rc = put_new(p, EPOCHS_FILE, (struct slice){ (const char *)text.p, text.n }, w);
+    }
+    bytes_free(&text);
     if (rc < 0) {
         fs_remove_tree(fs, p->path);
         return rc;
     }
-    p->segs[0]->entry_unsynced = false; /* partmeta_write synced the directory after it was made */
+    p->segs[0]->entry_unsynced = false; /* create_sync comes before the first append */
     p->recovery_point = 0;
     p->newest_snapshot = -1;
     p->dirty_from = 0; /* whatever a checkpoint says of an earlier one of this name */
-    p->warm = true;
-    if (p->leader_epoch >= 0) p->epochs_dirty = epochs_assign(&p->epochs, p->leader_epoch, 0);
+    p->fresh = p->warm = true;
     return 0;
+}
+
+/* Two steps that make what create made, in this run or in one that was killed, durable, but for the directory's own name (J8). First its files start
+ * on their way to the disk; when all new ones have, their syncs find them there, and the file system's journal is written a few times instead of
+ * once for each. 0, or final (J6). */
+static int create_sync(struct plog *p, bool start)
+{
+    static const char *const files[] = { PARTMETA_FILE, EPOCHS_FILE };
+    struct fs *fs = p->logs->fs;
+    int rc = dir_failed(p->dir) ? E_OFFLINE : 0;
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(files); i++) {
+        char path[SEG_PATH];
+        snprintf(path, sizeof(path), "%s/%s", p->path, files[i]);
+        int fd = fs->open(fs, path, FS_WRITE);
+        if (fd < 0 && fd != -ENOENT) rc = fd; /* an existing log may do without */
+        if (fd < 0) continue;
+        if (start) fs->writeback(fs, fd, 0, 4 * KiB);
+        else {
+            rc = fs->datasync(fs, fd);
+            metric_add(M_sys_sync, 1);
+        }
+        fs->close(fs, fd);
+    }
+    if (rc == 0 && !start) rc = fs->sync_dir(fs, p->path);
+    return rc == 0 || rc == E_OFFLINE ? rc : dir_fail(p->dir, "new partition", p->path, rc);
+}
+
+/* No file of it says that it ever held a record. */
+static bool holds_nothing(struct plog *p)
+{
+    struct fs *fs = p->logs->fs;
+    struct arena a;
+    struct slice *names;
+    int n;
+    arena_init(&a);
+    bool nothing = checkpoint_find(p->dir->recovery, p->dir->recovery_n, slice_of(p->topic), p->partition) <= 0 &&
+                   fs->list(fs, p->path, &a, &names, &n) == 0;
+    for (int i = 0; nothing && i < n; i++) {
+        int64_t base;
+        struct fs_stat st;
+        int f = seg_name_parse(names[i], &base);
+        if (f < 0) continue;
+        nothing = base == 0 && f != SEG_SNAPSHOT &&
+                  fs->stat(fs, arena_printf(&a, "%s/" S_FMT, p->path, S_ARG(names[i])).p, &st) == 0 && st.size == 0;
+    }
+    arena_free(&a);
+    return nothing;
 }
 
 static int open_existing(struct plog *p, struct why *w)
@@ -502,7 +570,8 @@ static int open_existing(struct plog *p, struct why *w)
     struct uuid id;
     bool metadata = slice_eq(slice_of(p->topic), METADATA_TOPIC);
     int rc = partmeta_read(p->logs->fs, p->path, &id, w);
-    if (rc == E_NOT_FOUND) {
+    if (rc == E_NOT_FOUND ||
+        (rc == E_CORRUPT && holds_nothing(p))) { /* a creation that a crash cut short, or of ZooKeeper's time */
         if (!uuid_is_zero(p->topic_id)) {
             if ((rc = remove_marker(d)) == 0) rc = partmeta_write(p->logs->fs, p->path, p->topic_id);
             if (rc < 0) return why(w, rc, "%s: partition.metadata: %s", p->path, err_text(rc));
@@ -516,6 +585,7 @@ static int open_existing(struct plog *p, struct why *w)
     if (rc < 0) return rc;
     p->recovery_point = metadata ? 0 : checkpoint_find(d->recovery, d->recovery_n, slice_of(p->topic), p->partition);
     p->start_floor = metadata ? 0 : MAX(0, checkpoint_find(d->starts, d->starts_n, slice_of(p->topic), p->partition));
+    p->fresh = !metadata && p->recovery_point < 0; /* nobody said yet that its creation was synced */
     if (d->was_clean && !metadata && recover_cold(p)) return 0;
     return recover_plog(p, d->was_clean && !metadata, w);
 }
@@ -557,7 +627,8 @@ int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *
     return n;
 }
 
-static int open_partition(struct logs *l, const struct plog_spec *spec, bool sync_parent, struct plog **out, struct why *w)
+/* A new one is not durable yet: create_sync, and a sync of the log directory. */
+static int open_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *w)
 {
     *out = NULL;
     if (!topic_name_valid(spec->topic) || spec->partition < 0) return why(w, E_INVALID_TOPIC_EXCEPTION, "not a topic name");
@@ -583,7 +654,7 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, bool syn
     bool found = false;
     int rc = l->fs->stat(l->fs, p->path, &st);
     if (rc == -ENOENT && spec->must_exist) rc = why(w, E_NOT_FOUND, "%s: not there", p->path);
-    else if (rc == -ENOENT) rc = create(p, sync_parent, w);
+    else if (rc == -ENOENT) rc = create(p, w);
     else if (rc == 0 && !st.is_dir) rc = why(w, E_EXISTS, "%s: not a directory", p->path);
     else if (rc == 0) rc = (found = true, open_existing(p, w));
     else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
@@ -593,11 +664,6 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, bool syn
     if (rc < 0) plog_unref(&p);
     *out = p;
     return rc;
-}
-
-int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *w)
-{
-    return open_partition(l, spec, true, out, w);
 }
 
 /* ---- many at once --------------------------------------------------------------------------------------------------------------------------------------- */
@@ -625,10 +691,11 @@ static enum turn crowd_turn(void *arg)
     return TURN_MORE;
 }
 
-static void in_parallel(struct logs *l, const char *name, int n, void (*fn)(void *arg, int i), void *arg)
+enum { THREADS_MAX = 16 };
+static void in_parallel(struct logs *l, const char *name, int threads, int n, void (*fn)(void *arg, int i), void *arg)
 {
-    enum { THREADS_MAX = 16, WORTH = 8 };
-    int threads = MIN(MIN(l->set.recovery_threads * l->dirs_n, THREADS_MAX), n / WORTH);
+    enum { WORTH = 4 };
+    threads = MIN(MIN(threads, THREADS_MAX), n / WORTH);
     if (l->world->sim || threads < 2) {
         for (int i = 0; i < n; i++) fn(arg, i);
         return;
@@ -662,27 +729,66 @@ static void open_one(void *arg, int i)
 {
     struct opening *o = arg;
     struct why w = { "" };
-    o->errs[i] = open_partition(o->logs, &o->specs[i], false, &o->outs[i], &w);
+    o->errs[i] = open_partition(o->logs, &o->specs[i], &o->outs[i], &w);
     if (o->errs[i] < 0 && !atomic_exchange(&o->said, true) && o->first) *o->first = w;
+}
+
+static void start_one(void *arg, int i)
+{
+    (void)create_sync(((struct plog **)arg)[i], true);
+} /* tells, and fails the directory */
+static void sync_one(void *arg, int i) { (void)create_sync(((struct plog **)arg)[i], false); }
+
+/* Makes the creation of those of outs durable that are fresh; then the names in the log directories, with one sync each (J8). What is in one that
+ * failed on the way is taken out again. */
+static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
+{
+    struct plog **fresh = mem_alloc((size_t)MAX(n, 1) * sizeof(*fresh)); /* borrowed */
+    bool *dirs = mem_zalloc((size_t)l->dirs_n);
+    int k = 0;
+    for (int i = 0; i < n; i++) {
+        if (!outs[i] || !outs[i]->fresh) continue;
+        dirs[outs[i]->dir->i] = true;
+        fresh[k++] = outs[i];
+    }
+    in_parallel(l, "create", l->set.recovery_threads, k, start_one, fresh);
+    in_parallel(l, "create", THREADS_MAX, k, sync_one, fresh);
+    for (int d = 0; d < l->dirs_n; d++) {
+        if (!dirs[d] || dir_failed(&l->dirs[d])) continue;
+        int rc = l->fs->sync_dir(l->fs, l->dirs[d].path);
+        if (rc < 0) dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
+    }
+    for (int i = 0; i < k; i++) {
+        if (dir_failed(fresh[i]->dir)) continue;
+        pthread_mutex_lock(&fresh[i]->mu);
+        fresh[i]->fresh = false;
+        pthread_mutex_unlock(&fresh[i]->mu);
+    }
+    for (int i = 0; i < n; i++) {
+        if (!outs[i] || !dirs[outs[i]->dir->i] || !dir_failed(outs[i]->dir)) continue;
+        leave(outs[i]);
+        plog_unref(&outs[i]);
+        errs[i] = E_OFFLINE;
+    }
+    mem_free(fresh);
+    mem_free(dirs);
 }
 
 void logs_partitions(struct logs *l, const struct plog_spec *specs, int n, struct plog **outs, int *errs, struct why *first)
 {
     struct opening o = { .logs = l, .specs = specs, .outs = outs, .errs = errs, .first = first };
-    in_parallel(l, "recover", n, open_one, &o);
-    for (int d = 0; d < l->dirs_n; d++) { /* one sync for the names of all new ones (J8) */
-        bool any = false;
-        for (int i = 0; i < n; i++) any |= outs[i] && outs[i]->dir->i == d && !specs[i].must_exist;
-        int rc = any ? l->fs->sync_dir(l->fs, l->dirs[d].path) : 0;
-        if (rc == 0) continue;
-        dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
-        for (int i = 0; i < n; i++) {
-            if (!outs[i] || outs[i]->dir->i != d) continue;
-            leave(outs[i]);
-            plog_unref(&outs[i]);
-            errs[i] = E_OFFLINE;
-        }
-    }
+    in_parallel(l, "recover", l->set.recovery_threads * l->dirs_n, n, open_one, &o);
+    sync_new(l, outs, errs, n);
+    for (int i = 0; i < n; i++)
+        if (errs[i] == E_OFFLINE && !atomic_exchange(&o.said, true) && first) why(first, E_OFFLINE, "log directory is offline");
+}
+
+int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *w)
+{
+    int rc = open_partition(l, spec, out, w);
+    if (rc < 0) return rc;
+    sync_new(l, out, &rc, 1);
+    return rc < 0 ? why(w, rc, "log directory is offline") : 0;
 }
 
 int logs_delete_partition(struct logs *l, struct plog *p)
@@ -754,8 +860,11 @@ static int close_log(struct plog *p)
     struct bytes time = { 0 };
     char path[SEG_PATH];
     int rc = plog_seal(p);
-    if (rc == 0) rc = plog_write_epochs(p);
     if (rc < 0) return rc;
+    pthread_mutex_lock(&p->mu);
+    bool idle = p->epochs_dirty && p->epochs_idle && p->epochs.v[p->epochs.n - 1].start == p->end;
+    pthread_mutex_unlock(&p->mu);
+    if (!idle && (rc = plog_write_epochs(p)) < 0) return rc;
     pthread_mutex_lock(&p->mu);
     struct segment *s = plog_active(p);
     bool work = p->appended || s->off.tail.n || s->time.tail.n;
@@ -815,7 +924,7 @@ int logs_close(struct logs *l, int64_t broker_epoch)
     l->begun = false;
 
     struct closing c = { .v = v, .errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(int)) };
-    in_parallel(l, "close", n, close_one, &c);
+    in_parallel(l, "close", THREADS_MAX, n, close_one, &c);
     for (int d = 0; d < l->dirs_n; d++) {
         struct log_dir *dir = &l->dirs[d];
         int one = dir_failed(dir) ? E_OFFLINE : 0;

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 
-#define PARTMETA_FILE      "partition.metadata"
 #define PARTMETA_BYTES_MAX ((size_t)64 << 10)
 enum { UNIQUE_LEN = 32, FILE_NAME_MAX = 255 };
 
@@ -67,13 +66,18 @@ int partmeta_read(struct fs *fs, const char *dir, struct uuid *topic_id, struct 
     return rc;
 }
 
+void partmeta_format(struct uuid topic_id, struct bytes *out)
+{
+    char id[UUID_TEXT];
+    uuid_text(topic_id, id);
+    bytes_printf(out, "version: 0\ntopic_id: %s", id);
+}
+
 int partmeta_write(struct fs *fs, const char *dir, struct uuid topic_id)
 {
     struct bytes path = { 0 }, text = { 0 };
-    char id[UUID_TEXT];
-    uuid_text(topic_id, id);
     bytes_printf(&path, "%s/" PARTMETA_FILE, dir);
-    bytes_printf(&text, "version: 0\ntopic_id: %s", id);
+    partmeta_format(topic_id, &text);
     int rc = fs_write_file(fs, (const char *)path.p, (struct slice){ (const char *)text.p, text.n });
     bytes_free(&text);
     bytes_free(&path);

@@ -7,6 +7,8 @@
  * E_NOT_FOUND (ZooKeeper era; or a creation cut short); E_CORRUPT with the reason (no file Kafka would take either); E_IO. */
 int partmeta_read(struct fs *fs, const char *dir, struct uuid *topic_id, struct why *why);
 int partmeta_parse(struct slice text, struct uuid *topic_id, struct why *why);
+#define PARTMETA_FILE "partition.metadata"
+void partmeta_format(struct uuid topic_id, struct bytes *out); /* appends the file's text */
 int partmeta_write(struct fs *fs, const char *dir,
                    struct uuid topic_id); /* tmp, datasync, rename, sync_dir of dir; not of its parent (J8) */
 

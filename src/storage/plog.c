@@ -188,6 +188,13 @@ int plog_warm(struct plog *p)
 
 /* ---- leader epochs ------------------------------------------------------------------------------------------------------------------------ */
 
+void plog_enter_epoch(struct plog *p)
+{
+    if (!epochs_assign(&p->epochs, p->leader_epoch, p->end)) return;
+    if (!p->epochs_dirty) p->epochs_idle = true;
+    p->epochs_dirty = true;
+}
+
 int plog_write_epochs(struct plog *p)
 {
     struct bytes text = { 0 };
@@ -197,7 +204,7 @@ int plog_write_epochs(struct plog *p)
         pthread_mutex_unlock(&p->mu);
         return E_GONE;
     }
-    p->epochs_dirty = false;
+    p->epochs_dirty = p->epochs_idle = false;
     if (dirty) epochs_encode(&p->epochs, &text);
     pthread_mutex_unlock(&p->mu);
     if (!dirty) return 0;
@@ -221,7 +228,7 @@ void plog_set_leader_epoch(struct plog *p, int32_t epoch)
     queue_own(p); /* no batch of the old epoch after the new one's start */
     pthread_mutex_lock(&p->mu);
     p->leader_epoch = epoch;
-    if (epochs_assign(&p->epochs, epoch, p->end)) p->epochs_dirty = true;
+    plog_enter_epoch(p);
     pthread_mutex_unlock(&p->mu);
     /* Written before the next batch, by the write worker: a start does not sync a file for each of a thousand logs. */
     queue_release(p);

@@ -629,7 +629,7 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
     pthread_mutex_lock(&p->mu);
     if (epochs_truncate_end(&p->epochs, p->end)) p->epochs_dirty = true;
     if (epochs_truncate_start(&p->epochs, p->start)) p->epochs_dirty = true;
-    if (p->leader_epoch > epochs_latest(&p->epochs) && epochs_assign(&p->epochs, p->leader_epoch, p->end)) p->epochs_dirty = true;
+    if (p->leader_epoch > epochs_latest(&p->epochs)) plog_enter_epoch(p);
     plog_tail_moved(p);
     p->warm = true;
     bool seal = p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved;

@@ -484,6 +484,89 @@ static void indexes_on_disk_are_those_kafka_would_have_written(void **state)
     rig_free(&r);
 }
 
+/* ---- creations that were cut short ------------------------------------------------------------------------------------------------ */
+
+/* K6: nothing is appended before a partition's files are synced; what a crash left of them then is no reason not to open it. */
+static void a_creation_cut_short_is_finished_by_the_next_start(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct why why = { "" };
+    static const char *const torn[] = { NULL, "", "version: 0\ntopic_id: AXQ", "\0\0\0\0\0\0\0\0" };
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    plog_unref(&p);
+    rig_kill(&r);
+    struct bytes whole = file(env, test_path(env, "t-0/partition.metadata"));
+    for (size_t i = 0; i < ARRAY_LEN(torn); i++) {
+        drop(env, "t-0/partition.metadata");
+        if (torn[i]) put(env, test_path(env, "t-0/partition.metadata"), torn[i], torn[i][0] ? strlen(torn[i]) : i == 3 ? 8 : 0);
+        put(env, test_path(env, "t-0/leader-epoch-checkpoint"), "0\n", 2);
+        if (i == 1) drop(env, LOG0);
+        rig_begin(&r);
+        p = rig_plog(&r, "t", 0, "");
+        assert_int_equal(rig_offsets(p).end, 0);
+        plog_unref(&p);
+        rig_kill(&r);
+        struct bytes now = file(env, test_path(env, "t-0/partition.metadata"));
+        assert_int_equal(now.n, whole.n);
+        assert_memory_equal(now.p, whole.p, whole.n);
+        bytes_free(&now);
+    }
+    rig_begin(&r);
+    p = rig_plog(&r, "t", 0, "");
+    rig_put(&r, p, RIG_BATCH(), "a");
+    rig_durable(p);
+    plog_unref(&p);
+    rig_kill(&r);
+    put(env, test_path(env, "t-0/partition.metadata"), "garbled", 7); /* of a log with records it is nobody's to guess */
+    rig_begin(&r);
+    assert_err(rig_try(&r, "t", 0, "", &p, &why), E_CORRUPT);
+    rig_kill(&r);
+    bytes_free(&whole);
+    rig_free(&r);
+}
+
+/* A process that was killed between making a partition's files and syncing them: the next run's acknowledgements count on them. */
+static void what_a_killed_run_created_is_synced_before_it_is_used(void **state)
+{
+    enum { ROUNDS = 30 }; /* the power keeps some of what was not synced */
+    struct test_env *env = *state;
+    struct rig r;
+    struct fs *fs = env->world->fs;
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "u", ROUNDS, "");
+    plog_unref(&p);
+    rig_kill(&r);
+    struct bytes id = file(env, test_path(env, arena_printf(&env->arena, "u-%d/partition.metadata", ROUNDS).p));
+    for (int i = 0; i < ROUNDS; i++) {
+        const char *const names[] = { "u-%d", "u-%d/00000000000000000000.log", "u-%d/partition.metadata" };
+        for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+            const char *path = test_path(env, arena_printf(&env->arena, names[k], i).p);
+            int fd = k ? fs->open(fs, path, FS_WRITE | FS_CREATE) : fs->mkdir(fs, path);
+            assert_true(fd >= 0);
+            struct iovec v = { id.p, id.n };
+            if (k == 2) assert_ok(fs->pwritev(fs, fd, &v, 1, 0));
+            if (k) fs->close(fs, fd);
+        }
+        rig_begin(&r);
+        p = rig_plog(&r, "u", i, "");
+        rig_put(&r, p, RIG_BATCH(), "a");
+        rig_durable(p);
+        plog_unref(&p);
+        rig_power(&r);
+        rig_begin(&r);
+        p = rig_plog(&r, "u", i, "");
+        assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0");
+        plog_unref(&p);
+        rig_kill(&r);
+    }
+    bytes_free(&id);
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +581,8 @@ int main(void)
         IN_BOTH_WORLDS(segments_with_old_message_formats_can_be_walked),
         IN_SIM_WORLD(a_start_after_a_clean_stop_opens_no_segment),
         IN_BOTH_WORLDS(a_clean_marker_that_lies_is_found_out_at_the_first_use),
+        IN_BOTH_WORLDS(a_creation_cut_short_is_finished_by_the_next_start),
+        IN_SIM_WORLD(what_a_killed_run_created_is_synced_before_it_is_used),
         IN_BOTH_WORLDS(indexes_on_disk_are_those_kafka_would_have_written),
     };
     return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
