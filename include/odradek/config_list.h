@@ -383,14 +383,14 @@ CONF(MESSAGE_MAX_BYTES, "message.max.bytes", INT, "1048588", AT_LEAST(0), HIGH, 
 CONF(METADATA_LOG_DIR, "metadata.log.dir", STRING, NULL, ANY, HIGH, READ_ONLY, HONOUR,
     "Directory of the metadata log; unset: the first of log.dirs.")
 CONF(METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS, "metadata.log.max.record.bytes.between.snapshots", LONG, "20971520",
-    AT_LEAST(1), HIGH, READ_ONLY, IGNORE("own metadata log sizes itself"),
-    "Bytes of metadata records after which Kafka writes a snapshot.")
+    AT_LEAST(1), HIGH, READ_ONLY, HONOUR,
+    "Bytes of metadata records after which a snapshot of the metadata is written.")
 CONF(METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS, "metadata.log.max.snapshot.interval.ms", LONG, "3600000", AT_LEAST(0), HIGH,
-    READ_ONLY, IGNORE("own metadata log sizes itself"), "Longest time between two metadata snapshots.")
+    READ_ONLY, HONOUR, "Longest time between two metadata snapshots, while there are changes; 0: no limit.")
 CONF(METADATA_LOG_SEGMENT_BYTES, "metadata.log.segment.bytes", INT, "1073741824", AT_LEAST(8388608), HIGH, READ_ONLY,
-    IGNORE("own metadata log sizes itself"), "Segment size of the metadata log.")
+    HONOUR, "Segment size of the metadata log.")
 CONF(METADATA_LOG_SEGMENT_MS, "metadata.log.segment.ms", LONG, "604800000", ANY, HIGH, READ_ONLY,
-    IGNORE("own metadata log sizes itself"), "Age at which a segment of the metadata log is rolled.")
+    HONOUR, "Age at which a segment of the metadata log is rolled.")
 CONF(METADATA_MAX_IDLE_INTERVAL_MS, "metadata.max.idle.interval.ms", INT, "500", AT_LEAST(0), LOW, READ_ONLY,
     IGNORE("own metadata log sizes itself"), "How often an idle controller writes a no-op record.")
 CONF(METADATA_MAX_RETENTION_BYTES, "metadata.max.retention.bytes", LONG, "104857600", ANY, HIGH, READ_ONLY,
