@@ -16,7 +16,8 @@ struct segment;
 
 /* ---- log directories ------------------------------------------------------------------------------------------------------ */
 
-/* Creates missing directories, locks each (K1), reads or makes meta.properties. Nothing is written to partitions yet.
+/* Creates missing directories, locks each (K1), reads or makes meta.properties. Nothing is written to partitions yet. One of ZooKeeper's time
+ * stays version 0 (with a directory.id) until logs_adopt.
  * Identity: cluster id and node id are adopted from the directories where the config leaves them open; a contradiction, between
  * directories or with the config, is an error. Any thread, blocks. */
 int logs_open(struct world *w, const struct conf *conf, struct logs **out, struct why *why);
@@ -29,12 +30,16 @@ struct log_dir_info {
     struct slice path; /* absolute */
     struct uuid id;    /* directory.id */
     bool offline;
-    bool was_clean;                    /* the clean-shutdown marker was there at open */
-    int64_t broker_epoch;              /* from that marker; -1 when unknown */
+    bool was_clean;       /* the clean-shutdown marker was there at open */
+    bool old;             /* of ZooKeeper's time, until logs_adopt: partitions, but no meta.properties of version 1 */
+    int64_t broker_epoch; /* from that marker; -1 when unknown */
     int64_t total_bytes, usable_bytes; /* of the file system; -1 when unknown */
 };
 void logs_dir_info(const struct logs *l, int i, struct log_dir_info *out);
 bool logs_was_clean(const struct logs *l); /* every directory had its marker */
+
+/* The topics of directories of ZooKeeper's time stand in the metadata log, durably: from now on they are a KRaft node's. */
+int logs_adopt(struct logs *l, struct why *why);
 
 /* What is on disk: one entry per partition directory (not __cluster_metadata-0, not -delete/-stray/-future ones). */
 struct log_found {

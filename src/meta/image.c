@@ -167,6 +167,11 @@ bool part_disturbed(const struct part *p, int32_t me)
     return p->leader != me || !ints_only(p->isr, me) || p->elr || p->last_elr || p->recovery;
 }
 
+bool part_behind(const struct part *p, int32_t me)
+{
+    return ints_n(p->isr) + ints_n(p->elr) > 0 && !ints_have(p->isr, me) && !ints_have(p->elr, me);
+}
+
 struct uuid part_dir(const struct part *p, int32_t node_id)
 {
     for (int i = 0; i < ints_n(p->replicas) && i < p->dirs_n; i++)

@@ -32,6 +32,8 @@ static inline const struct topic *topic_of(const struct image_topic *t) { return
 struct uuid part_dir(const struct part *p, int32_t node_id);
 /* Is anything about it not as we leave a partition: led by us, the only in-sync replica? */
 bool part_disturbed(const struct part *p, int32_t me);
+/* Do others have all that was acknowledged, and this node perhaps not? */
+bool part_behind(const struct part *p, int32_t me);
 
 enum { TOPIC_CHUNK = 128, PARTITIONS_MAX = 1 << 20 };
 

@@ -39,10 +39,9 @@ static void look_partitions(struct meta_look *out, int32_t me, bool clean)
         for (int p = 0; p < t->pub.partitions_n; p++) {
             const struct part *part = &t->parts[p];
             if (!part->there) continue;
-            bool others = ints_n(part->isr) + ints_n(part->elr) > 0 && !ints_have(part->isr, me) && !ints_have(part->elr, me);
             if (!ints_have(part->replicas, me)) out->elsewhere++;
             else if (!clean || part_disturbed(part, me)) out->take++;
-            if (ints_have(part->replicas, me) && others) out->behind++;
+            if (ints_have(part->replicas, me) && part_behind(part, me)) out->behind++;
         }
     }
 }

@@ -536,16 +536,36 @@ static void log_conf(const struct mlog *l, struct topic_conf *out)
     topic_conf_resolve(l->conf, kv, ARRAY_LEN(kv), out);
 }
 
+/* Partitions of a KRaft node have a metadata log somewhere. A second one would give their topics new ids, without settings, groups, ACLs. */
+static int metadata_elsewhere(struct mlog *l, struct why *why_)
+{
+    struct arena a;
+    struct log_found *found;
+    int n;
+    arena_init(&a);
+    int rc = logs_scan(l->logs, &a, &found, &n, why_);
+    for (int i = 0; rc == 0 && i < n; i++) {
+        struct log_dir_info info;
+        logs_dir_info(l->logs, found[i].dir, &info);
+        if (info.old) continue;
+        rc = why(why_, E_INVALID,
+                 S_FMT " is a KRaft node's and holds partitions (" S_FMT
+                       "-%d), but the metadata log, %s, is in none of log.dirs: name all of "
+                       "that node's log directories",
+                 S_ARG(info.path), S_ARG(found[i].topic), found[i].partition, dir_name);
+    }
+    arena_free(&a);
+    return rc;
+}
+
 int mlog_open(struct mlog *l, struct world *w, struct logs *logs, const struct conf *conf, struct why *why_)
 {
     bool ready = false;
     *l = (struct mlog){ .w = w, .logs = logs, .conf = conf, .node_id = logs_node_id(logs), .last_epoch = -1, .last_time_ms = -1 };
     int rc = locate(l, why_);
     if (rc == 0) rc = formatted(l, &ready, why_);
-    if (rc == 0 && !ready) {
-        l->fresh = true;
-        rc = format(l, why_);
-    }
+    if (rc == 0 && !ready) rc = metadata_elsewhere(l, why_);
+    if (rc == 0 && !ready) rc = format(l, why_);
     if (rc == 0) {
         struct topic_conf tc;
         log_conf(l, &tc);

@@ -20,7 +20,6 @@ struct mlog {
     struct uuid dir_id;
     char *root, *path; /* the log directory, and __cluster_metadata-0 in it */
     struct plog *log;
-    bool fresh;          /* nothing was here: made by mlog_open */
     int32_t epoch;       /* of the quorum: ours since mlog_lead */
     int32_t last_epoch;  /* the largest seen in log, snapshots, quorum-state */
     int32_t found_epoch; /* that quorum-state named at the start; -1 */
@@ -35,7 +34,8 @@ struct mlog {
     int64_t snapshot_tried_ms; /* wall time of the last attempt (or of opening) */
 };
 
-/* Finds the log (metadata.log.dir, else the directory that has it, else the first) or makes a new one (K2), and opens it. */
+/* Finds the log (metadata.log.dir, else the directory that has it, else the first) or makes a new one (K2), and opens it. Partitions of a KRaft
+ * node without its metadata log are an error (E_INVALID), and nothing is made. */
 int mlog_open(struct mlog *l, struct world *w, struct logs *logs, const struct conf *conf, struct why *why);
 /* Newest valid snapshot and the log after it into r. */
 int mlog_replay(struct mlog *l, struct replay *r, struct why *why);

@@ -19,6 +19,7 @@ struct opening {
     struct log_found *found; /* sorted by topic and partition */
     int found_n;
     bool clean; /* every directory was stopped cleanly */
+    bool old;   /* one is of ZooKeeper's time, or its takeover was cut short */
     struct why *why;
 };
 
@@ -211,14 +212,15 @@ static int first_records(struct opening *o)
     return rc;
 }
 
-/* No metadata log, but partitions: they come from ZooKeeper's time, where metadata lay elsewhere. Their names make the topics; ids are those of
- * partition.metadata, or new ones, which are then written there as well (K6). */
+/* Partitions, but no KRaft node's: they come from ZooKeeper's time, where metadata lay elsewhere. Their names make the topics; ids are those of
+ * partition.metadata, or new ones, which are then written there as well (K6). Then logs_adopt makes the directories a KRaft node's: cut short
+ * before it, this is done again. */
 static int zookeeper_topics(struct opening *o)
 {
     struct meta *m = o->m;
     struct meta_edit e;
     int topics = 0, rc = 0;
-    if (!m->log.fresh || !o->found_n || (*o->im)->topics_n) return 0;
+    if (!o->old || !o->found_n || (*o->im)->topics_n) return 0;
     edit_init(&e, m, *o->im);
     for (int i = 0, n; i < o->found_n; i += n) {
         struct slice name = o->found[i].topic;
@@ -314,7 +316,7 @@ static bool take_partition(struct opening *o, struct meta_edit *e, const struct 
     int16_t version = partition_record_version(image_level(*o->im));
     int32_t me = m->env.node_id;
     bool dir_moves = version >= 1 && g->place.dir >= 0 && !uuid_eq(part_dir(p, me), dir_id(m, g->place.dir));
-    bool lead = !o->clean || m->log.fresh || part_disturbed(p, me);
+    bool lead = !o->clean || o->old || part_disturbed(p, me);
     if (g->place.kind == PLACE_NONE) return false; /* whoever finds its log one day leads it */
     if (!lead && !dir_moves) return false;
     struct partition_change_record c = dflt_partition_change_record;
@@ -357,7 +359,7 @@ static int partitions_take(struct opening *o, struct target **out, int *n)
     struct meta_edit e;
     const struct image *im = *o->im;
     struct target *v = *out = arena_array(&o->arena, struct target, im->partitions_total);
-    int foreign = 0, taken = 0;
+    int foreign = 0, taken = 0, behind = 0;
     *n = 0;
     for (int i = 0; i < o->found_n; i++) o->m->load[o->found[i].dir]++;
     edit_init(&e, o->m, im);
@@ -378,10 +380,15 @@ static int partitions_take(struct opening *o, struct target **out, int *n)
             if (g->place.kind == PLACE_NEW) o->m->load[g->place.dir]++;
             g->changed = take_partition(o, &e, t, g);
             taken += g->changed;
+            behind += g->changed && part_behind(part, o->m->env.node_id);
         }
     }
     int rc = commit(o, &e);
     edit_free(&e);
+    if (behind && rc == 0)
+        log_warn("meta",
+                 "partitions were in sync on other brokers only: led from here now, what this node did not have is given up",
+                 KV_I64("count", behind));
     if (foreign) log_warn("meta", "partitions without a replica here are without a leader", KV_I64("count", foreign));
     if (taken && rc == 0)
         log_info("meta", "partitions taken over", KV_I64("count", taken), KV_STR("stopped", o->clean ? "cleanly" : "uncleanly"));
@@ -498,8 +505,9 @@ static void producer_floor(struct opening *o)
 {
     struct meta *m = o->m;
     int64_t max = logs_max_producer_id(m->logs);
-    const struct image_topic *t = m->log.fresh ? image_topic(*o->im, S("__transaction_state")) : NULL;
-    for (int i = 0; t && i < t->partitions_n; i++) /* with a metadata log its ProducerIdsRecords cover them */
+    /* ProducerIdsRecords cover them, once there is one. */
+    const struct image_topic *t = (*o->im)->next_producer_id > 0 ? NULL : image_topic(*o->im, S("__transaction_state"));
+    for (int i = 0; t && i < t->partitions_n; i++)
         if (t->partitions[i].log) max = MAX(max, transactions_max(t->partitions[i].log));
     m->producer_floor = max < INT64_MAX ? max + 1 : max;
 }
@@ -517,6 +525,11 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
     struct target *targets = NULL;
     int n = 0;
     arena_init(&o.arena);
+    for (int i = 0; i < m->dirs_n; i++) {
+        struct log_dir_info info;
+        logs_dir_info(m->logs, i, &info);
+        o.old |= info.old;
+    }
     int rc = logs_scan(m->logs, &o.arena, &o.found, &o.found_n, why_);
     if (rc == 0 && o.found_n > 1) qsort(o.found, (size_t)o.found_n, sizeof *o.found, found_cmp);
     logs_tell(
@@ -527,6 +540,7 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
     if (rc == 0) rc = mlog_lead(&m->log, why_);
     if (rc == 0) rc = first_records(&o);
     if (rc == 0) rc = zookeeper_topics(&o);
+    if (rc == 0) rc = logs_adopt(m->logs, why_);
     if (rc == 0) strays(&o);
     if (rc == 0) rc = partitions_take(&o, &targets, &n);
     if (rc == 0) rc = partitions_open(&o, targets, n);

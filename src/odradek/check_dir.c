@@ -409,7 +409,6 @@ static void who_opens(struct check *c)
     bytes_printf(c->out, "who can open it\n");
     if (metadata_elsewhere(c)) {
         line(c, "nobody", "as it is: the metadata log is in none of these directories. Name all of log.dirs");
-        line(c, "Odradek", "would begin a new one, with topics of the directories' names: without settings, groups, ACLs");
         return;
     }
     if (!c->meta_log && kraft(c)) {

@@ -1,8 +1,8 @@
 /* identity: who a log directory belongs to: `meta.properties` and `.lock`.
  *
  * meta.properties, version 1 (KRaft): version, cluster.id, node.id, directory.id. Version 0 (ZooKeeper era): broker.id for
- * node.id; cluster.id may be missing. Version 0 files are read and become version 1 when the directory is opened. Threads:
- * start-up only. */
+ * node.id; cluster.id may be missing. Version 0 files are read and become version 1 when the metadata log knows their topics (logs_adopt).
+ * Threads: start-up only. */
 #pragma once
 #include <odradek/base.h>
 

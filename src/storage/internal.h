@@ -216,6 +216,7 @@ struct log_dir {
     char *path;
     struct uuid id;
     int lock_fd;
+    bool old; /* meta.properties is of version 0 until logs_adopt */
     bool was_clean;
     _Atomic bool marker_there; /* the clean marker is still on disk (K3) */
     int64_t broker_epoch;

@@ -54,6 +54,22 @@ static int sync_path(struct fs *fs, const char *path)
     return rc == -EIO ? rc : 0;
 }
 
+/* Partitions, but no meta.properties: from a time before it, or it was lost. */
+static int has_partitions(struct logs *l, const char *path, bool *yes, struct why *w)
+{
+    struct arena a;
+    struct slice *names;
+    struct partname pn;
+    int n;
+    arena_init(&a);
+    int rc = l->fs->list(l->fs, path, &a, &names, &n);
+    *yes = false;
+    for (int i = 0; i < n && rc == 0; i++)
+        *yes |= partname_parse(names[i], &pn) == 0 && pn.kind == PARTNAME_LIVE && !slice_eq(pn.topic, METADATA_TOPIC);
+    arena_free(&a);
+    return rc == 0 ? 0 : why(w, err_of_errno(rc), "log directory %s: %s", path, err_text(rc));
+}
+
 static int open_dir(struct logs *l, int i, struct slice path, struct identity_dir *id, struct why *w)
 {
     struct log_dir *d = &l->dirs[i];
@@ -81,6 +97,8 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     id->present = rc == 0;
     if (!id->present && (rc = sync_path(l->fs, d->path)) < 0)
         return why(w, err_of_errno(rc), "log directory %s: %s", d->path, err_text(rc));
+    d->old = id->present && id->id.version == 0;
+    if (!id->present && (rc = has_partitions(l, d->path, &d->old, w)) < 0) return rc;
 
     bool there;
     rc = marker_read(l->fs, d->path, &there, &d->broker_epoch);
@@ -142,6 +160,7 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
         rc = identity_resolve(ids, n, conf_str(conf, CONF_ODRADEK_CLUSTER_ID),
                               conf_is_set(conf, CONF_NODE_ID) ? conf_node_id(conf) : -1, w->rnd, why_);
     for (int i = 0; i < n && rc == 0; i++) {
+        if (l->dirs[of[i]].old) ids[i].id.version = 0;
         if (ids[i].changed) rc = identity_write(l->fs, ids[i].path, &ids[i].id, now_ms(l));
         if (rc < 0) rc = why(why_, rc, "%s: meta.properties: %s", ids[i].path, err_text(rc));
         l->dirs[of[i]].id = ids[i].id.directory_id;
@@ -218,6 +237,7 @@ void logs_dir_info(const struct logs *l, int i, struct log_dir_info *out)
                                   .id = d->id,
                                   .offline = dir_failed(d),
                                   .was_clean = d->was_clean,
+                                  .old = d->old,
                                   .broker_epoch = d->broker_epoch };
     if (out->offline || l->fs->space(l->fs, d->path, &sp) < 0) sp = (struct fs_space){ -1, -1 };
     out->total_bytes = sp.total;
@@ -288,6 +308,21 @@ int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n,
         qsort(*found, (size_t)*n, sizeof(*v), found_cmp);
     }
     mem_free(v);
+    return 0;
+}
+
+int logs_adopt(struct logs *l, struct why *w)
+{
+    for (int i = 0; i < l->dirs_n; i++) {
+        struct log_dir *d = &l->dirs[i];
+        struct identity id = { .version = 1, .node_id = l->node_id, .directory_id = d->id };
+        if (!d->old || dir_failed(d)) continue;
+        snprintf(id.cluster_id, sizeof(id.cluster_id), "%s", l->cluster_id);
+        int rc = identity_write(l->fs, d->path, &id, now_ms(l));
+        if (rc < 0 && all_failed_but(l, d)) return why(w, rc, "%s: meta.properties: %s", d->path, err_text(rc));
+        if (rc < 0) dir_fail(d, "meta.properties", d->path, rc);
+        else d->old = false;
+    }
     return 0;
 }
 

@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <errno.h>
+
 /* Directories that Odradek did not leave itself, or not cleanly. */
 
 static void write_text(struct test_env *env, const char *path, const char *text)
@@ -340,6 +342,49 @@ static void topics_of_zookeepers_time_get_ids_in_both_places(void **state)
     }
 }
 
+/* However far a first start came before the disk failed and the power went: the next one has the topics, in epochs above those of their logs. */
+static void a_takeover_from_zookeepers_time_that_was_cut_short_is_done_again(void **state)
+{
+    int failures = 0;
+    (void)state;
+    for (int nth = 1;; nth++) {
+        struct test_env *env = test_env_sim(1);
+        struct node n;
+        node_init(&n, env, "");
+        write_text(env, "d1/meta.properties", "version=0\nbroker.id=1\n");
+        make_partition(env, "d1/old-topic-0", UUID_ZERO, 4, 3);
+        write_text(env, "d1/old-topic-0/leader-epoch-checkpoint", "0\n1\n4 0\n");
+        make_partition(env, "d1/newer-0", id_of(5), 0, 1);
+        write_text(env, "d1/.kafka_cleanshutdown", "");
+        int64_t calls = sim_fs_calls(env->world);
+        sim_fault(env->world, (struct sim_fault){ .nth = nth, .err = -EIO, .sticky = true });
+        int rc = node_try(&n);
+        bool through = sim_fs_calls(env->world) - calls < nth;
+        sim_fault(env->world, (struct sim_fault){ 0 });
+        if (through) assert_ok(rc);
+        else failures++;
+        sim_forget(env->world, n.meta);
+        sim_forget(env->world, n.logs);
+        conf_unref(&n.conf);
+        sim_power_loss(env->world);
+        n.meta = NULL;
+        n.logs = NULL;
+        node_start(&n);
+        const struct image *im = image_now(&n);
+        assert_int_equal(im->topics_n, 2);
+        assert_true(uuid_eq(image_topic(im, S("newer"))->id, id_of(5)));
+        assert_true(partition_now(&n, "old-topic", 0)->leader_epoch > 4);
+        struct plog_offsets at;
+        plog_offsets(partition_now(&n, "old-topic", 0)->log, &at);
+        assert_int_equal(at.end, 3);
+        assert_non_null(strstr(test_read(env, test_path(env, "d1/meta.properties")), "version=1\n"));
+        node_stop(&n);
+        test_env_free(&(void *){ env });
+        if (through) break;
+    }
+    assert_true(failures > 30);
+}
+
 /* ---- several log directories -------------------------------------------------------------------------------------------------------------------- */
 
 static void partitions_spread_over_directories_and_stay_where_they_are(void **state)
@@ -440,6 +485,39 @@ static void directories_that_are_not_a_single_nodes_are_refused(void **state)
     assert_true(there(&n, "d1/.kafka_cleanshutdown")); /* nothing was touched */
 }
 
+/* One of a node's log directories, without the one that has the metadata log. A second log would give its topics away. */
+static void partitions_of_a_kraft_node_without_its_metadata_log_are_refused(void **state)
+{
+    struct test_env *env = *state;
+    struct node n;
+    const char *dir = env->dir;
+    node_init(&n, env, "");
+    const char *both = arena_printf(&env->arena, "node.id=1\nlog.dirs=%s/d1,%s/d2\n", dir, dir).p;
+    const char *one = arena_printf(&env->arena, "node.id=1\nlog.dirs=%s/d2\n", dir).p;
+    const char *added = arena_printf(&env->arena, "node.id=1\nlog.dirs=%s/d3,%s/d2\n", dir, dir).p;
+    n.text = both;
+    node_start(&n);
+    create(&n, "t", 2);
+    struct uuid id = image_topic(image_now(&n), S("t"))->id;
+    node_stop(&n);
+    n.text = one;
+    refused(&n, E_INVALID,
+            "the metadata log, __cluster_metadata-0, is in none of log.dirs: name all of that node's log directories");
+    assert_false(there(&n, "d2/__cluster_metadata-0")); /* nothing was touched */
+    assert_true(there(&n, "d2/.kafka_cleanshutdown"));
+    n.text = added;
+    refused(&n, E_INVALID, "/d2 is a KRaft node's and holds partitions");
+    assert_false(there(&n, "d3/__cluster_metadata-0"));
+    /* A directory that is new among them is welcome. */
+    n.text = arena_printf(&env->arena, "node.id=1\nlog.dirs=%s/d4,%s/d1,%s/d2\n", dir, dir, dir).p;
+    node_start(&n);
+    assert_true(uuid_eq(image_topic(image_now(&n), S("t"))->id, id));
+    assert_int_equal(partition_now(&n, "t", 0)->leader, 1);
+    assert_int_equal(partition_now(&n, "t", 1)->leader, 1);
+    node_stop(&n);
+    assert_false(there(&n, "d4/__cluster_metadata-0"));
+}
+
 static void a_newer_metadata_version_is_refused(void **state)
 {
     struct test_env *env = *state;
@@ -497,10 +575,12 @@ int main(void)
         IN_SIM_WORLD(a_partition_lost_from_its_directory_comes_back_empty),
         IN_SIM_WORLD(a_deletion_that_a_crash_cut_short_is_finished),
         IN_SIM_WORLD(topics_of_zookeepers_time_get_ids_in_both_places),
+        cmocka_unit_test(a_takeover_from_zookeepers_time_that_was_cut_short_is_done_again),
         IN_SIM_WORLD(partitions_spread_over_directories_and_stay_where_they_are),
         IN_SIM_WORLD(a_partition_of_a_directory_that_is_gone_waits_for_it),
         IN_SIM_WORLD(a_failed_directory_takes_the_lead_from_its_partitions),
         IN_SIM_WORLD(directories_that_are_not_a_single_nodes_are_refused),
+        IN_SIM_WORLD(partitions_of_a_kraft_node_without_its_metadata_log_are_refused),
         IN_SIM_WORLD(a_newer_metadata_version_is_refused),
         IN_SIM_WORLD(two_metadata_logs_need_a_word_which_one_counts),
         IN_SIM_WORLD(a_log_that_does_not_reach_back_to_a_snapshot_is_refused),
