@@ -194,8 +194,8 @@ class Broker:
         if self.process:
             self.wait()
 
-    def connect(self, timeout=20):
-        return raw.Connection(self.addr, timeout)
+    def connect(self, timeout=20, client="raw"):
+        return raw.Connection(self.addr, timeout, client)
 
     def crowd(self, n):
         """Yields n connections; every 40th is answered before the next, lest the listener's backlog drop some for a second."""

@@ -161,7 +161,8 @@ def frame(api, version, body, correlation=1, client="raw", flexible=False):
 
 
 class Connection:
-    def __init__(self, addr, timeout=20):
+    def __init__(self, addr, timeout=20, client="raw"):
+        self.client = client
         self.sock = socket.create_connection(addr, timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.correlation = 0
@@ -202,7 +203,7 @@ class Connection:
     def send(self, api, version, body, flexible=False):
         self.correlation += 1
         try:
-            self.send_bytes(frame(api, version, body, self.correlation, flexible=flexible))
+            self.send_bytes(frame(api, version, body, self.correlation, self.client, flexible))
         except ConnectionError as e:
             raise Closed(str(e)) from None
         return self.correlation
@@ -303,9 +304,9 @@ class Connection:
         ((_, (answer,)),) = r.array(lambda: (r.string(), r.array(part)))
         return answer
 
-    def list_offset(self, topic, partition, timestamp=-1):
-        """-> (error, offset); timestamp -1 latest, -2 earliest"""
-        body = i32(-1) + i8(0) + array([string(topic) + array([i32(partition) + i32(-1) + i64(timestamp)])])
+    def list_offset(self, topic, partition, timestamp=-1, committed=False):
+        """-> (error, offset); timestamp -1 latest, -2 earliest; committed: as a read_committed consumer asks, the last stable offset"""
+        body = i32(-1) + i8(committed) + array([string(topic) + array([i32(partition) + i32(-1) + i64(timestamp)])])
         r = self.call(LIST_OFFSETS, 4, body)
         r.i32()
         ((_, ((_, error, _, offset, _),)),) = r.array(
@@ -368,6 +369,15 @@ class Connection:
                 out[topic, partition] = offset, metadata
         assert (error := r.i16()) == 0, f"OffsetFetch {group}: {error}"
         return out
+
+    def stable_offset(self, group, topic, partition):
+        """-> (error, offset) as a consumer with isolation.level=read_committed asks; version 7."""
+        name = lambda s: uvarint(len(s.encode()) + 1) + s.encode()
+        r = self.call(OFFSET_FETCH, 7, name(group) + uvarint(2) + name(topic) + uvarint(2) + i32(partition) + b"\0" + i8(1) + b"\0", flexible=True)
+        r.i32()
+        assert r.uvarint() == 2 and r.cstring() == topic and r.uvarint() == 2 and r.i32() == partition
+        offset, _, _, error = r.i64(), r.i32(), r.cstring(), r.i16()
+        return error, offset
 
     def topic_configs(self, topics):
         """The configs set on the topics themselves: {topic: {key: value}}"""
