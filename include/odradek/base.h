@@ -245,6 +245,7 @@ static inline uint64_t hash_slice(struct slice s) { return hash_bytes(s.p, s.n);
 struct clock {
     int64_t (*mono_us)(struct clock *c); /* microseconds, never goes back, for waiting */
     int64_t (*wall_ms)(struct clock *c); /* milliseconds since 1970, for timestamps */
+    int64_t (*cpu_us)(struct clock *c);  /* processor time of the calling thread; simulated: none is ever used. A system call */
 };
 struct rnd {
     void (*fill)(struct rnd *r, void *p, size_t n); /* real: getrandom; simulated: from the seed. Any thread */
@@ -290,6 +291,9 @@ struct fs {
     int (*lock)(struct fs *fs, const char *path);
     void (*forget)(struct fs *fs, int fd, int64_t at, int64_t n);    /* posix_fadvise(DONTNEED) */
     void (*writeback)(struct fs *fs, int fd, int64_t at, int64_t n); /* starts writing dirty pages; only a hint */
+    bool (*resident)(struct fs *fs, int fd, int64_t at,
+                     int64_t n); /* would reading it not wait for the disk? A hint, by samples */
+    void (*readahead)(struct fs *fs, int fd, int64_t at, int64_t n); /* starts reading; only a hint */
 };
 /* Helpers over any fs. */
 int fs_read_file(struct fs *fs, const char *path, size_t max, struct bytes *out); /* -EFBIG past max */
@@ -395,7 +399,7 @@ uint64_t sim_trace_hash(const struct world *w); /* of everything scheduled and w
  * workers reach is no leak to a leak checker; sim_forget adds p and all it reaches. */
 void sim_power_loss(struct world *w);
 void sim_forget(struct world *w, void *p);
-/* File calls are counted, except those that neither change nor read content: close, stat, fstat, space, forget, writeback. */
+/* File calls are counted, except those that neither change nor read content: close, stat, fstat, space and the hints. */
 enum sim_op {
     SIM_OPEN = 1,
     SIM_PREAD = 2,

@@ -792,8 +792,7 @@ CONF(ODRADEK_DISK_RESERVE, "odradek.disk.reserve", LONG, "67108864", AT_LEAST(0)
 CONF(ODRADEK_FRAME_TIMEOUT_MS, "odradek.frame.timeout.ms", INT, "60000", AT_LEAST(100), LOW, READ_ONLY, HONOUR,
     "A request must have arrived whole this long after its first byte, or its connection is closed.")
 CONF(ODRADEK_HOT, "odradek.hot", LONG, "134217728", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
-    "Newest bytes of a log directory that stay in the page cache. What bulk leaves behind them is written back and released; consumers "
-    "further behind read from the disk, ahead of need.")
+    "Newest bytes of a log directory that stay in the page cache where odradek.page.cache releases older ones.")
 CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "67108864", BETWEEN(0, 1073741824), LOW, READ_ONLY, HONOUR,
     "Bytes the commit journal of a single log directory may grow to; with it one sync makes appends to many partitions "
     "durable. 0, or several log directories: every partition's file is synced by itself.")
@@ -801,6 +800,10 @@ CONF(ODRADEK_LOG_LEVEL, "odradek.log.level", STRING, "info", ONE_OF("debug, info
     "Log lines of this level and above are written.")
 CONF(ODRADEK_MEMORY_MAX, "odradek.memory.max", LONG, "268435456", AT_LEAST(8388608), HIGH, READ_ONLY, HONOUR,
     "Bytes of memory that clients' requests and answers may take together; beyond it connections wait to be read.")
+CONF(ODRADEK_PAGE_CACHE, "odradek.page.cache", STRING, "auto", ONE_OF("auto, window, kernel"), LOW, READ_ONLY, HONOUR,
+    "What happens to pages older than odradek.hot. kernel: they stay while there is memory. window: bulk releases them and uses their memory "
+    "again; consumers further behind read from the disk, ahead of need. auto: window where fresh memory is measured to be dear, as in some "
+    "virtual machines.")
 CONF(ODRADEK_REPLICATION_FACTOR_POLICY, "odradek.replication.factor.policy", STRING, "error", ONE_OF("error, clamp"), MEDIUM,
     READ_ONLY, HONOUR,
     "A CreateTopics that asks for more than one replica: error answers INVALID_REPLICATION_FACTOR as Kafka does, clamp "

@@ -222,7 +222,7 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
 int64_t plog_bytes(struct plog *p);
 /* Copies [at, at+n) of the range into out. Any thread; may block on disk. */
 int range_copy(const struct file_range *r, uint32_t skip, void *out, uint32_t n);
-/* Would reading it block? True when it lies in what was recently written or read. A hint. */
+/* Would reading it go without waiting for the disk? A hint. */
 bool range_is_hot(const struct file_range *r);
 /* Reads the range in on the shared prefetch worker, then pokes. */
 void range_prefault(struct logs *l, const struct file_range *r, struct waker *home, ticket who);

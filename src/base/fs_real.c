@@ -207,6 +207,25 @@ static void real_writeback(struct fs *fs, int fd, int64_t at, int64_t n)
     (void)rc;
 }
 
+/* Asks for a byte here and there, without waiting. Where that cannot be asked all counts as there. */
+static bool real_resident(struct fs *fs, int fd, int64_t at, int64_t n)
+{
+    enum { STEP = 128 * 1024 };
+    int64_t last = at + n - 1;
+    for (int64_t pos = at; pos <= last; pos = pos == last ? last + 1 : MIN(pos + STEP, last)) {
+        uint8_t byte;
+        struct iovec v = { &byte, 1 };
+        if (preadv2(fd, &v, 1, pos, RWF_NOWAIT) < 0 && errno == EAGAIN) return false;
+    }
+    return true;
+}
+
+static void real_readahead(struct fs *fs, int fd, int64_t at, int64_t n)
+{
+    int rc = posix_fadvise(fd, at, n, POSIX_FADV_WILLNEED);
+    (void)rc;
+}
+
 struct fs fs_real = {
     .real = true,
     .open = real_open,
@@ -227,4 +246,6 @@ struct fs fs_real = {
     .lock = real_lock,
     .forget = real_forget,
     .writeback = real_writeback,
+    .resident = real_resident,
+    .readahead = real_readahead,
 };

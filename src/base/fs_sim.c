@@ -807,6 +807,11 @@ static void sim_forget_pages(struct fs *fs, int fd, int64_t at, int64_t n)
 
 static void sim_writeback(struct fs *fs, int fd, int64_t at, int64_t n) {}
 
+/* Anything may have been thrown out of memory. */
+static bool sim_resident(struct fs *fs, int fd, int64_t at, int64_t n) { return sim_rng_below(&of(fs)->rng, 4) > 0; }
+
+static void sim_readahead(struct fs *fs, int fd, int64_t at, int64_t n) {}
+
 /* ---- power ---- */
 
 /* A journalled file system keeps a prefix of the name changes; others keep any of them. */
@@ -895,6 +900,8 @@ struct fs_sim *fs_sim_new(struct sim *s, uint64_t seed)
         .lock = sim_lock,
         .forget = sim_forget_pages,
         .writeback = sim_writeback,
+        .resident = sim_resident,
+        .readahead = sim_readahead,
     };
     f->root = inode_new(f, true);
     return f;

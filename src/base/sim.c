@@ -30,6 +30,7 @@ uint64_t sim_rng_below(struct sim_rng *r, uint64_t n) { return n ? sim_rng_next(
 static struct sim *sim_of_clock(struct clock *c) { return container_of(c, struct sim, clock); }
 
 static int64_t sim_mono_us(struct clock *c) { return sim_of_clock(c)->now_us; }
+static int64_t sim_cpu_us(struct clock *c) { return 0; }
 static int64_t sim_wall_ms(struct clock *c) { return START_WALL_MS + sim_of_clock(c)->now_us / 1000; }
 
 static void sim_fill(struct rnd *r, void *p, size_t n)
@@ -345,7 +346,7 @@ struct world *world_sim_new(uint64_t seed)
     s->schedule.s = sim_rng_next(&root);
     s->bytes.s = sim_rng_next(&root);
     s->now_us = START_US;
-    s->clock = (struct clock){ sim_mono_us, sim_wall_ms };
+    s->clock = (struct clock){ .mono_us = sim_mono_us, .wall_ms = sim_wall_ms, .cpu_us = sim_cpu_us };
     s->rnd = (struct rnd){ sim_fill };
     s->files = fs_sim_new(s, sim_rng_next(&root));
     s->world = (struct world){ fs_sim_table(s->files), &s->clock, &s->rnd, s };

@@ -1,40 +1,33 @@
 /* The page cache window: what of a log directory stays in memory.
  *
- * Left to itself the kernel keeps every page ever appended until memory is short, and each new page is a fresh one. Where fresh memory costs
- * (a guest whose free pages belong to its host again, a machine full of other caches) that is most of a bulk append: copying 1 MiB into pages
- * used a moment ago took 0.2 ms, into fresh ones up to 4. And what nobody started to write comes back later as one long stall.
+ * Left to itself the kernel keeps every page ever read or written until memory is short, and gives each new page fresh memory. On most machines that
+ * is the best there is. On some, fresh memory is dear: a guest whose free pages went back to its host pays a fault there for each first touch, and
+ * copying 1 MiB into the page cache was seen to take 0.2 ms in pages used a moment ago and up to 4 ms in fresh ones. There it pays to release what is
+ * older than the newest `hot` bytes (odradek.hot) and to use its pages again. Which kind of machine this is, is measured: the processor time of a byte in large
+ * appends, with and without releasing (odradek.page.cache=auto).
  *
- * So bulk is written back from the start, in pieces, and what is older than the newest `hot` bytes of the directory (odradek.hot) is released,
- * for the next appends to use again. Consumers at the tail read from memory; those further behind from disk, ahead of need (range_prefault).
- * Nothing is waited for here: a page that is not on disk yet stays, and durability is the commit's alone. Logs that take little never fill a
- * piece; their pages are left to the kernel. */
+ * Either way bulk is written back from the start, in pieces: what nobody started to write comes back later as one long stall. Nothing is waited for
+ * here: a page that is not on disk yet stays, and durability is the commit's alone. Logs that take little never fill a piece; their pages are left
+ * to the kernel. */
 #include "internal.h"
 
-enum { PIECE = 2 << 20 };
+enum {
+    PIECE = 2 << 20,
+    COST_RUN = 64 << 10,    /* runs from this size on tell what a byte costs: below, the calls themselves do */
+    SAMPLE = 64 << 20,      /* bytes of large runs whose mean is a measurement */
+    SETTLE = 32 << 20,      /* bytes after a change before which nothing is measured */
+    RETRY_MIN = 1 << 30,    /* bytes until releasing is tried again where it did not pay; doubled each time */
+    REMEASURE_DOUBLINGS = 5 /* at most to 32 GiB; after as many bytes fresh memory is measured again where releasing pays */
+};
 
 struct piece {
     struct list link; /* in cooler.pieces, oldest first */
     struct segment *seg;
     struct plog *log; /* a reference each: who deletes calls cool_forget, so that no deleted file stays open */
     uint32_t from, to;
-    int64_t clock; /* of the directory, when it was written */
+    int64_t clock; /* cooler.paged when it came in */
     bool started;  /* its writeback */
 };
-
-void cool_note(struct plog *p, struct segment *s, bool rest)
-{
-    struct cooler *c = &p->dir->cooler;
-    uint32_t n = s->size - s->noted;
-    if (n == 0 || (n < PIECE && !rest) || !kick_able(&c->worker)) return;
-    struct piece *x = new (struct piece);
-    *x = (struct piece){ .seg = seg_ref(s), .log = plog_ref(p), .from = s->noted, .to = s->size };
-    x->clock = atomic_load_explicit(&p->dir->written, memory_order_relaxed);
-    s->noted = s->size;
-    pthread_mutex_lock(&c->mu);
-    list_push(&c->pieces, &x->link);
-    pthread_mutex_unlock(&c->mu);
-    kick(&c->worker);
-}
 
 static void pieces_free(struct list *l)
 {
@@ -47,38 +40,129 @@ static void pieces_free(struct list *l)
     }
 }
 
-/* What is to be done next: the oldest piece, taken out, when it has left the window; else one whose writeback is to be started. *x holds
- * references of its own. */
-static bool next_piece(struct log_dir *d, struct piece *x, bool *leaves)
+static void add_piece(struct plog *p, struct segment *s, uint32_t from, uint32_t to, bool started)
+{
+    struct cooler *c = &p->dir->cooler;
+    struct piece *x = new (struct piece);
+    *x = (struct piece){ .seg = seg_ref(s), .log = plog_ref(p), .from = from, .to = to, .started = started };
+    pthread_mutex_lock(&c->mu);
+    c->paged += to - from;
+    x->clock = c->paged;
+    list_push(&c->pieces, &x->link);
+    pthread_mutex_unlock(&c->mu);
+    kick(&c->worker);
+}
+
+void cool_wrote(struct plog *p, struct segment *s, bool rest)
+{
+    uint32_t n = s->size - s->noted;
+    if (n == 0 || (n < PIECE && !rest) || !kick_able(&p->dir->cooler.worker)) return;
+    add_piece(p, s, s->noted, s->size, false);
+    s->noted = s->size;
+}
+
+void cool_read(struct plog *p, struct segment *s, uint32_t from, uint32_t to)
+{
+    if (kick_able(&p->dir->cooler.worker)) add_piece(p, s, from, to, true);
+}
+
+/* ---- does releasing pay? ------------------------------------------------------------------------------------------------------------ */
+
+static void enter(struct cooler *c, bool releasing)
+{
+    c->releasing = releasing;
+    c->skip = SETTLE;
+    c->bytes = c->us = 0;
+    c->since = 0;
+}
+
+/* One measurement is complete: what follows from it. */
+static void measured(struct cooler *c, double cost)
+{
+    int64_t far = (int64_t)RETRY_MIN << REMEASURE_DOUBLINGS;
+    if (!c->releasing) {
+        c->fresh = cost;
+        bool pays = c->reused > 0 ? cost > 2 * c->reused : c->paged > c->hot;
+        if (pays || (c->paged > c->hot && c->since >= c->retry)) enter(c, true);
+    } else {
+        c->reused = cost;
+        if (2 * cost <= c->fresh) c->retry = RETRY_MIN;
+        else if (2 * c->fresh < 3 * cost) { /* it does not pay by half: leave it to the kernel */ enter(c, false);
+            c->retry = MIN(2 * c->retry, far);
+        } else if (c->since >= far) enter(c, false);
+    }
+}
+
+int64_t cool_began(struct log_dir *d, uint32_t n)
+{
+    struct clock *clock = d->logs->world->clock;
+    return d->cooler.measures && n >= COST_RUN ? clock->cpu_us(clock) : -1;
+}
+
+void cool_ended(struct log_dir *d, uint32_t n, int64_t began)
 {
     struct cooler *c = &d->cooler;
-    int64_t edge = atomic_load_explicit(&d->written, memory_order_relaxed) - d->logs->set.hot;
+    struct clock *clock = d->logs->world->clock;
+    if (began < 0) return;
+    int64_t us = clock->cpu_us(clock) - began;
+    pthread_mutex_lock(&c->mu);
+    bool was = c->releasing, is;
+    double fresh, reused;
+    c->since += n;
+    if (c->skip > 0) {
+        c->skip -= n;
+    } else {
+        c->bytes += n;
+        c->us += us;
+        if (c->bytes >= SAMPLE) {
+            double cost = (double)c->us / (double)c->bytes;
+            c->bytes = c->us = 0;
+            measured(c, cost);
+        }
+    }
+    is = c->releasing;
+    fresh = c->fresh;
+    reused = c->reused;
+    pthread_mutex_unlock(&c->mu);
+    if (is != was)
+        log_debug("storage", is ? "pages behind the window are released" : "pages are left to the kernel", KV_STR("dir", d->path),
+                  KV_F("fresh_ms_per_mib", fresh * 1048.576), KV_F("reused_ms_per_mib", reused * 1048.576));
+}
+
+/* ---- the worker ------------------------------------------------------------------------------------------------------------------------ */
+
+enum action { NOTHING, START, RELEASE, DROP /* out of the window, and left to the kernel */ };
+
+/* What is to be done next: with the oldest piece, taken out, when it has left the window; else with one whose writeback is to be started. *x holds
+ * references of its own. */
+static enum action next_piece(struct cooler *c, struct piece *x)
+{
     struct piece *found = NULL;
+    enum action what = NOTHING;
     pthread_mutex_lock(&c->mu);
     struct list *first = c->pieces.next;
-    *leaves = first != &c->pieces && container_of(first, struct piece, link)->clock < edge;
-    if (*leaves) {
+    if (first != &c->pieces && container_of(first, struct piece, link)->clock < c->paged - c->hot) {
         found = container_of(first, struct piece, link);
+        what = c->releasing ? RELEASE : DROP;
+        *x = *found;
+        list_remove(&found->link);
+        mem_free(found);
     } else {
         for (struct list *l = c->pieces.prev; l != &c->pieces; l = l->prev) { /* those not started stand at the end */
             struct piece *p = container_of(l, struct piece, link);
             if (p->started) break;
             found = p;
         }
-    }
-    if (found) {
-        found->started = true;
-        *x = *found;
-        if (*leaves) {
-            list_remove(&found->link);
-            mem_free(found);
-        } else {
+        if (found) {
+            what = START;
+            found->started = true;
+            *x = *found;
             seg_ref(x->seg);
             plog_ref(x->log);
         }
     }
     pthread_mutex_unlock(&c->mu);
-    return found;
+    return what;
 }
 
 static enum turn cool_turn(void *arg)
@@ -86,14 +170,14 @@ static enum turn cool_turn(void *arg)
     struct log_dir *d = arg;
     struct fs *fs = d->logs->fs;
     struct piece x;
-    bool leaves;
-    if (!next_piece(d, &x, &leaves)) return TURN_IDLE;
+    enum action what = next_piece(&d->cooler, &x);
+    if (what == NOTHING) return TURN_IDLE;
     pthread_mutex_lock(&x.log->mu);
     bool gone = x.seg->deleted || x.log->gone;
     pthread_mutex_unlock(&x.log->mu);
-    int fd = gone || dir_failed(d) ? -ENOENT : seg_pin(x.seg, false);
+    int fd = gone || what == DROP || dir_failed(d) ? -ENOENT : seg_pin(x.seg, false);
     if (fd >= 0) { /* else: nobody needs it */
-        if (leaves) fs->forget(fs, fd, x.from, x.to - x.from);
+        if (what == RELEASE) fs->forget(fs, fd, x.from, x.to - x.from);
         else fs->writeback(fs, fd, x.from, x.to - x.from);
         seg_unpin(x.seg);
     }
@@ -121,8 +205,14 @@ void cool_forget(struct plog *p, const struct segment *s)
 
 void cool_init(struct log_dir *d)
 {
-    pthread_mutex_init(&d->cooler.mu, NULL);
-    list_init(&d->cooler.pieces);
+    const struct settings *set = &d->logs->set;
+    struct cooler *c = &d->cooler;
+    pthread_mutex_init(&c->mu, NULL);
+    list_init(&c->pieces);
+    c->hot = set->hot;
+    c->retry = RETRY_MIN;
+    c->releasing = set->page_cache == PAGE_CACHE_WINDOW;
+    c->measures = set->page_cache == PAGE_CACHE_AUTO;
 }
 
 void cool_start(struct log_dir *d)

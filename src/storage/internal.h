@@ -203,9 +203,16 @@ struct journal {
 
 /* The page cache window of a log directory (cool.c). */
 struct cooler {
-    pthread_mutex_t mu;
-    struct list pieces; /* oldest first */
     struct kicked worker;
+    int64_t hot;        /* bytes of the window */
+    bool measures;      /* whether releasing pays; else it is decided */
+    pthread_mutex_t mu; /* what follows */
+    struct list pieces; /* oldest first */
+    int64_t paged;      /* bytes of pieces ever: the window's clock */
+    bool releasing;
+    int64_t since, skip, bytes, us; /* of large runs: since the last change; not to be measured; measured, and their time */
+    int64_t retry;                  /* bytes until releasing is tried again */
+    double fresh, reused;           /* us a byte, when last measured; 0: never */
 };
 
 /* ---- directories --------------------------------------------------------------------------------------------------------------------- */
@@ -224,7 +231,6 @@ struct log_dir {
     bool failure_told;   /* house */
     struct fdcache fds;
     _Atomic int64_t debt;    /* bytes written to synced logs and not durable yet (J20) */
-    _Atomic int64_t written; /* bytes ever appended: the clock of range_is_hot */
     _Atomic int64_t room_us; /* when the file system was last asked for room */
     _Atomic bool full;
     _Atomic int partitions;
@@ -272,7 +278,10 @@ struct house { /* maintenance: one shared worker, woken by whoever has work for 
     pthread_mutex_t checkpoint_mu; /* one writer of checkpoint files at a time */
 };
 
+enum page_cache { PAGE_CACHE_AUTO, PAGE_CACHE_WINDOW, PAGE_CACHE_KERNEL };
+
 struct settings {
+    enum page_cache page_cache;
     int64_t dirty_max, disk_reserve, hot, journal_max;
     int64_t checkpoint_ms, retain_ms, expire_check_ms, producer_expire_ms;
     int recovery_threads;
@@ -356,8 +365,11 @@ void cool_init(struct log_dir *d);
 void cool_start(struct log_dir *d);
 void cool_stop(struct log_dir *d);
 void cool_free(struct log_dir *d);
-void cool_note(struct plog *p, struct segment *s, bool rest); /* the queue's owner: s has grown; rest: it will not grow again */
-void cool_forget(struct plog *p, const struct segment *s);    /* s (NULL: all of p) is deleted */
+void cool_wrote(struct plog *p, struct segment *s, bool rest); /* the queue's owner: s has grown; rest: it will not grow again */
+void cool_read(struct plog *p, struct segment *s, uint32_t from, uint32_t to); /* this was read in from the disk */
+int64_t cool_began(struct log_dir *d, uint32_t n);                             /* around the append of n bytes */
+void cool_ended(struct log_dir *d, uint32_t n, int64_t began);
+void cool_forget(struct plog *p, const struct segment *s); /* s (NULL: all of p) is deleted */
 void commit_init(struct commit *c, struct log_dir *d);
 void commit_free(struct commit *c);
 void commit_start(struct commit *c);

@@ -13,11 +13,17 @@ enum { SIM_FDS = 256 };
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------------------------- */
 
+static enum page_cache page_cache_of(struct slice s)
+{
+    return slice_eq(s, S("window")) ? PAGE_CACHE_WINDOW : slice_eq(s, S("kernel")) ? PAGE_CACHE_KERNEL : PAGE_CACHE_AUTO;
+}
+
 static void read_settings(const struct conf *c, struct settings *set)
 {
     *set = (struct settings){ .dirty_max = conf_i64(c, CONF_ODRADEK_DIRTY_MAX),
                               .disk_reserve = conf_i64(c, CONF_ODRADEK_DISK_RESERVE),
                               .hot = conf_i64(c, CONF_ODRADEK_HOT),
+                              .page_cache = page_cache_of(conf_str(c, CONF_ODRADEK_PAGE_CACHE)),
                               .journal_max = conf_i64(c, CONF_ODRADEK_JOURNAL_MAX),
                               .checkpoint_ms = MIN(conf_i64(c, CONF_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
                                                    conf_i64(c, CONF_LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS)),

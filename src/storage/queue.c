@@ -259,8 +259,10 @@ static int run_write(struct run *r)
         if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return run_fail(r, E_IO);
         return run_fail(r, dir_fail(d, "open", p->path, fd));
     }
+    int64_t began = cool_began(d, r->n);
     int rc = fs->pwritev(fs, fd, r->iov, r->iov_n, r->at);
     metric_add(M_sys_append, 1);
+    if (rc == 0) cool_ended(d, r->n, began);
     if (rc < 0) {
         rc = write_failed(r, fd, rc);
         seg_unpin(r->seg);
@@ -314,10 +316,9 @@ static int run_write(struct run *r)
     plog_tail_moved(p);
     pthread_mutex_unlock(&p->mu);
 
-    atomic_fetch_add_explicit(&d->written, r->n, memory_order_relaxed);
     metric_add(M_appended_bytes, r->n);
     staged_free(unused);
-    cool_note(p, s, false);
+    cool_wrote(p, s, false);
     if (commit) commit_want(p);
     if (flush_timer) house_flush_at(p->logs, flush_due);
     if (moved) plog_notify(p);
@@ -368,7 +369,6 @@ int queue_roll(struct plog *p)
     seg_unpin(s);
     s->created_ms = s->mtime_ms = now_ms(p->logs);
     s->jitter_ms = jitter > 0 ? (int64_t)rnd_below(p->logs->world->rnd, (uint64_t)jitter) : 0;
-    s->heat = atomic_load_explicit(&d->written, memory_order_relaxed);
     s->loaded = true;
     s->entry_unsynced = true;
     s->snapshot = snapshot;
@@ -382,7 +382,7 @@ int queue_roll(struct plog *p)
     bool commit = p->durable < p->end, appended = p->appended;
     pthread_mutex_unlock(&p->mu);
     bytes_free(&time);
-    if (appended) cool_note(p, old, true);
+    if (appended) cool_wrote(p, old, true);
     if (commit) commit_want(p); /* also with flush.messages > 1, as Kafka flushes what it rolled */
     log_debug("storage", "rolled", KV_STR("log", p->name), KV_I64("base", base));
     house_add(p);

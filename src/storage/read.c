@@ -9,7 +9,8 @@ enum {
     HEADS = 8192,            /* bytes of headers read at once */
     LONG_WALK = 1024 * 1024, /* an index that leaves more than this to walk, */
     LONG_WALK_BATCHES = 256, /* in so many batches, is short: it is rebuilt */
-    PREFAULT_CHUNK = 256 * 1024
+    PREFAULT_STEP = 64 * 1024,
+    PREFAULT_AHEAD = 2 << 20
 };
 
 /* ---- finding the place ------------------------------------------------------------------------------------------------------------------ */
@@ -325,14 +326,10 @@ int range_copy(const struct file_range *r, uint32_t skip, void *out, uint32_t n)
 
 bool range_is_hot(const struct file_range *r)
 {
-    struct segment *s = r->seg;
-    if (!s) return true;
-    int64_t hot = s->dir->logs->set.hot;
-    if (atomic_load_explicit(&s->dir->written, memory_order_relaxed) - (s->heat + r->at) <= hot) return true;
-    pthread_mutex_lock(&s->log->mu);
-    bool warm = r->at >= s->warm && r->at + r->n <= s->warm_to;
-    pthread_mutex_unlock(&s->log->mu);
-    return warm;
+    struct fs *fs;
+    if (!r->seg) return true;
+    fs = r->seg->dir->logs->fs;
+    return fs->resident(fs, r->fd, r->at, r->n);
 }
 
 struct prefault {
@@ -355,21 +352,13 @@ enum turn prefault_turn(void *arg)
     pthread_mutex_unlock(&h->mu);
     if (!n) return TURN_IDLE;
     struct prefault *f = container_of(n, struct prefault, link);
-    uint8_t *buf = mem_alloc(PREFAULT_CHUNK);
-    for (uint32_t done = 0; done < f->n;) {
-        uint32_t now = MIN(f->n - done, (uint32_t)PREFAULT_CHUNK);
-        if (l->fs->pread(l->fs, f->fd, buf, now, f->at + done) < (ssize_t)now) break;
-        done += now;
+    l->fs->readahead(l->fs, f->fd, f->at, (int64_t)f->n + PREFAULT_AHEAD); /* who reads on finds the next stretch on its way */
+    for (uint32_t done = 0; done < f->n; done += PREFAULT_STEP) {          /* a byte of each step is there when the step is */
+        uint8_t byte;
+        uint32_t last = MIN(f->n, done + PREFAULT_STEP) - 1;
+        if (l->fs->pread(l->fs, f->fd, &byte, 1, f->at + last) < 1) break; /* the reader shall find out, not wait again */
     }
-    mem_free(buf);
-    pthread_mutex_lock(&f->log->mu);
-    if (f->at == f->seg->warm_to)
-        f->seg->warm_to += f->n; /* also when the disk failed: the reader shall find out, not wait again */
-    else {
-        f->seg->warm = (uint32_t)f->at;
-        f->seg->warm_to = (uint32_t)f->at + f->n;
-    }
-    pthread_mutex_unlock(&f->log->mu);
+    cool_read(f->log, f->seg, (uint32_t)f->at, (uint32_t)f->at + f->n);
     waker_poke(f->home, f->who);
     seg_unpin(f->seg);
     seg_unref(&f->seg);

@@ -144,7 +144,6 @@ int recover_first_segment(struct plog *p, int64_t base, struct why *w)
     }
     seg_unpin(s);
     s->created_ms = s->mtime_ms = now_ms(p->logs);
-    s->heat = atomic_load_explicit(&p->dir->written, memory_order_relaxed);
     s->loaded = true;
     s->entry_unsynced = true;
     plog_add_segment(p, s);

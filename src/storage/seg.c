@@ -17,7 +17,6 @@ struct segment *seg_new(struct plog *p, int64_t base)
     fdent_init(&s->time.file);
     s->gauge =
         (struct sgauge){ .max_ts = NO_TIMESTAMP, .max_ts_offset = base, .time_last = NO_TIMESTAMP, .first_ts = NO_TIMESTAMP };
-    s->heat = INT64_MIN / 2;
     return s;
 }
 

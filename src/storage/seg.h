@@ -44,9 +44,7 @@ struct segment {
     struct sgauge gauge;           /* (mu) of the published bytes */
     int64_t created_ms, jitter_ms; /* of segment.ms */
     int64_t mtime_ms;              /* of the file when it was found; for retention of records without timestamps */
-    int64_t heat;                  /* dir->written when position 0 was written; INT64_MIN / 2: long ago */
-    uint32_t noted;                /* queue owner's: of size, what cool_note has heard of */
-    uint32_t warm, warm_to;        /* (mu) last prefaulted stretch */
+    uint32_t noted;                /* queue owner's: of size, what cool_wrote has heard of */
     bool loaded;                   /* (mu) gauge and index counts are known */
     uint32_t written, synced;      /* (mu) as of the last append of this run; below that its bytes are fdatasynced (J9) */
     uint32_t cuts, cuts_synced;    /* (mu) failed appends cut off (J11), and those whose cutting is fdatasynced */

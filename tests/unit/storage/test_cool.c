@@ -43,7 +43,7 @@ static void what_is_older_than_the_window_is_released(void **state)
 {
     (void)state;
     struct rig r;
-    begin(&r, "odradek.hot=8388608\n");
+    begin(&r, "odradek.page.cache=window\nodradek.hot=8388608\n");
     struct plog *p = rig_plog(&r, "t", 0, "");
     append(&r, p, 12); /* all within the window */
     sim_run(r.w, 1000000);
@@ -62,11 +62,53 @@ static void what_is_older_than_the_window_is_released(void **state)
     rig_free(&r);
 }
 
+/* Appends that take as long as the test says: a slow write is told apart by the clock alone. */
+static int64_t us_per_write[2]; /* while pages are kept, while they are released */
+static struct cooler *watched;
+static int (*write_for_real)(struct fs *fs, int fd, const struct iovec *v, int n, int64_t at);
+static int64_t spent;
+
+static int64_t cpu_clock(struct clock *c) { return spent; }
+static int slow_write(struct fs *fs, int fd, const struct iovec *v, int n, int64_t at)
+{
+    if (v[0].iov_len >= BATCH) spent += us_per_write[watched->releasing];
+    return write_for_real(fs, fd, v, n, at);
+}
+
+static void releasing_is_kept_where_it_pays_and_left_where_it_does_not(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t kept, released;
+        bool pays;
+    } cases[] = { { 900, 100, true }, { 120, 100, false } };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct rig r;
+        begin(&r, "odradek.hot=8388608\n");
+        us_per_write[0] = cases[i].kept;
+        us_per_write[1] = cases[i].released;
+        watched = &r.logs->dirs[0].cooler;
+        write_for_real = r.w->fs->pwritev;
+        r.w->fs->pwritev = slow_write;
+        r.w->clock->cpu_us = cpu_clock;
+        spent = 0;
+        struct plog *p = rig_plog(&r, "t", 0, "");
+        append(&r, p, 500);
+        assert_true(watched->reused > 0); /* it was tried */
+        assert_int_equal(watched->releasing, cases[i].pays);
+        assert_int_equal(seen.released > 200 * (int64_t)BATCH, cases[i].pays);
+        plog_unref(&p);
+        rig_kill(&r);
+        world_free(&r.w);
+        rig_free(&r);
+    }
+}
+
 static void small_appends_are_left_to_the_kernel(void **state)
 {
     (void)state;
     struct rig r;
-    begin(&r, "odradek.hot=1024\n");
+    begin(&r, "odradek.page.cache=window\nodradek.hot=1024\n");
     struct plog *p = rig_plog(&r, "t", 0, "");
     seen.started = 0; /* the files of the new partition */
     for (int i = 0; i < 50; i++) rig_put(&r, p, RIG_BATCH(0), "small");
@@ -101,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_older_than_the_window_is_released),
+        cmocka_unit_test(releasing_is_kept_where_it_pays_and_left_where_it_does_not),
         cmocka_unit_test(small_appends_are_left_to_the_kernel),
         cmocka_unit_test(a_deleted_log_leaves_nothing_in_the_window),
     };
