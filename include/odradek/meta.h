@@ -86,6 +86,8 @@ void meta_stop(struct meta *m);  /* no change runs after this; those waiting hea
 void meta_free(struct meta **m); /* after logs_close */
 /* A log directory failed (call it from logs_on_offline): its partitions are published without a leader, log_err E_OFFLINE. Any thread. */
 void meta_dir_offline(struct meta *m, int dir);
+/* Some log cannot be opened (call it from logs_on_broken): the same for its partition, with plog_broken's error. Any thread. */
+void meta_log_broken(struct meta *m);
 int64_t meta_broker_epoch(const struct meta *m); /* K8 */
 int32_t meta_quorum_epoch(const struct meta *m);
 /* For DescribeQuorum. */

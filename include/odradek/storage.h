@@ -46,9 +46,12 @@ struct log_found {
     struct slice topic;
     int32_t partition;
     int dir;
-    struct uuid topic_id; /* from partition.metadata; zero when that file is missing (ZooKeeper era) or unreadable */
+    struct uuid
+        topic_id; /* from partition.metadata; zero when that file is missing (ZooKeeper era) or unreadable, or was not read */
 };
-int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *why);
+/* ids: read every partition.metadata. Else not those of logs that a clean stop's recovery points name, once: what a clean start opens without
+ * looking (logs_partition) is looked into later. */
+int logs_scan(struct logs *l, bool ids, struct arena *a, struct log_found **found, int *n, struct why *why);
 
 /* What the metadata log says, told before logs_begin: of a journal that a crash left, only what it confirms is replayed (J12, J14). Without it a
  * journal that is found is set aside. */
@@ -73,7 +76,9 @@ int logs_begin(struct logs *l, struct why *why);
 
 /* Opens or creates one partition's log. The metadata record that names it is durable already (K6).
  *   existing: recovers what an unclean stop left past the recovery point; cuts a torn tail (cut bytes are kept in one file in the root);
- *             a clean start opens no file. partition.metadata is written when missing, and must hold the same id when present.
+ *             a clean start opens no file; and of a log with must_exist, a leader epoch and a recovery point from a clean stop it does not even
+ *             look into the directory: that happens at its first use or behind the start, and what is wrong then is told by logs_on_broken.
+ *             partition.metadata is written when missing, and must hold the same id when present.
  *   new:      directory, partition.metadata, entry synced, in this order; `dir` < 0 chooses the directory with the fewest partitions.
  * leader_epoch is put into leader-epoch-checkpoint before the first batch is appended (K5). Blocks: worker or start-up.
  * conf is copied. *out has one reference for the caller and one of l's own. */
@@ -101,6 +106,10 @@ int logs_close(struct logs *l, int64_t broker_epoch);
 /* Called on a worker whenever a directory goes offline (failed sync or EIO; J6); all_gone when it was the last one. */
 void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gone), void *arg);
 
+/* Called, on any thread, whenever plog_broken of some log begins to say so. From now on logs that a clean start trusted are looked into, one after
+ * the other, on a worker. */
+void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg);
+
 /* Writes recovery-point, log-start and replication checkpoints now (they are also written every minute). Worker. */
 int logs_checkpoint(struct logs *l);
 
@@ -124,7 +133,8 @@ struct plog_offsets {
     bool offline; /* its log directory failed */
 };
 void plog_offsets(struct plog *p, struct plog_offsets *out);       /* one consistent view */
-int64_t plog_size(struct plog *p);                                 /* bytes of all segments */
+int64_t plog_size(struct plog *p);                                 /* bytes of all segments; 0 when it cannot be opened */
+int plog_broken(struct plog *p);                                   /* why it could not be opened after the start; 0: it could */
 void plog_set_conf(struct plog *p, const struct topic_conf *conf); /* copied; takes effect with the next append or check */
 void plog_set_leader_epoch(struct plog *p, int32_t epoch); /* K5: in leader-epoch-checkpoint before the next batch; worker */
 

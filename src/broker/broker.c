@@ -88,6 +88,8 @@ static void on_offline(void *arg, int dir, bool all_gone)
     if (all_gone && b->failed) b->failed(b->failed_arg);
 }
 
+static void on_broken(void *arg) { meta_log_broken(((struct broker *)arg)->meta); }
+
 void broker_on_failed(struct broker *b, void (*fn)(void *arg), void *arg)
 {
     b->failed = fn;
@@ -125,6 +127,7 @@ int broker_open(struct world *w, const struct conf *conf, int loops, struct brok
     image_unref(&im);
     meta_on_publish(b->meta, on_publish, b);
     logs_on_offline(b->logs, on_offline, b);
+    logs_on_broken(b->logs, on_broken, b);
     *out = b;
     return 0;
 }

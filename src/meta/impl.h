@@ -18,7 +18,7 @@ struct meta {
     struct image_env env;
     struct mlog log;        /* worker's */
     struct kept kept;       /* worker's */
-    int64_t producer_floor; /* K10: above every id seen at open; worker's */
+    int64_t producer_floor; /* K10: above every id in the logs; -1: nobody needed it yet; worker's */
     int64_t broker_epoch;
     int dirs_n;
     struct uuid *dir_ids; /* of the log directories; constant */
@@ -76,4 +76,5 @@ int partition_remove(struct meta *m, const struct conf *conf, struct slice topic
 int dir_choose(struct meta *m); /* for a new partition: the one with the fewest */
 
 /* takeover.c: from the replayed image to one whose partitions are all ours and open. Ends with *im, not yet published. */
+int64_t producer_floor(struct meta *m, const struct image *im); /* looks into every log; blocks */
 int takeover(struct meta *m, struct replay *r, struct image **im, struct why *why);

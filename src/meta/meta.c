@@ -306,7 +306,15 @@ static void group(struct meta *m, struct list *changes)
     }
 }
 
-/* A log directory failed: its partitions are without a leader until the next start. In memory only: an unclean end raises all epochs anyway. */
+/* Why this partition's log cannot be used any more; 0: it can, or that is known. */
+static int lost(const struct image_partition *p, const bool *off)
+{
+    if (!p->log || p->log_err) return 0;
+    return off[plog_dir(p->log)] ? E_OFFLINE : plog_broken(p->log);
+}
+
+/* A log directory failed, or a log that the start took for good cannot be opened: its partitions are without a leader until the next start. In
+ * memory only: an unclean end raises all epochs anyway. */
 static void offline_settle(struct meta *m)
 {
     bool *off = mem_alloc(sizeof *off * (size_t)m->dirs_n);
@@ -317,10 +325,7 @@ static void offline_settle(struct meta *m)
     struct draft *d = draft_new(&m->env, old);
     for (int i = 0; i < old->topics_n; i++) {
         bool hit = false;
-        for (int p = 0; p < old->topics[i]->partitions_n && !hit; p++) {
-            const struct image_partition *ip = &old->topics[i]->partitions[p];
-            hit = ip->log && !ip->log_err && off[plog_dir(ip->log)];
-        }
+        for (int p = 0; p < old->topics[i]->partitions_n && !hit; p++) hit = lost(&old->topics[i]->partitions[p], off) != 0;
         if (hit) draft_touch(d, old->topics[i]);
     }
     struct image *im = draft_finish(d, old->offset);
@@ -329,9 +334,10 @@ static void offline_settle(struct meta *m)
         struct image_topic *t = im->topics[i];
         if (image_topic_by_id(old, t->id) == t) continue;
         for (int p = 0; p < t->partitions_n; p++) {
-            if (!t->partitions[p].log || !off[plog_dir(t->partitions[p].log)]) continue;
+            int err = lost(&t->partitions[p], off);
+            if (!err) continue;
             t->partitions[p].leader = -1;
-            t->partitions[p].log_err = E_OFFLINE;
+            t->partitions[p].log_err = err;
         }
     }
     publish(m, im);
@@ -342,8 +348,16 @@ void meta_dir_offline(struct meta *m, int dir)
 {
     pthread_mutex_lock(&m->mu);
     m->offline[dir] = m->offline_news = true;
+    if (!m->closing) worker_kick(m->worker);
     pthread_mutex_unlock(&m->mu);
-    worker_kick(m->worker);
+}
+
+void meta_log_broken(struct meta *m)
+{
+    pthread_mutex_lock(&m->mu);
+    m->offline_news = true;
+    if (!m->closing) worker_kick(m->worker);
+    pthread_mutex_unlock(&m->mu);
 }
 
 static enum turn meta_turn(void *arg)
@@ -373,6 +387,7 @@ static int producer_block(struct meta_change *c, struct meta_edit *e)
 {
     struct producer_ids *ids = container_of(c, struct producer_ids, change);
     struct producer_ids_record r = dflt_producer_ids_record;
+    if (e->m->producer_floor < 0) e->m->producer_floor = producer_floor(e->m, e->image);
     ids->first = MAX(e->image->next_producer_id, e->m->producer_floor);
     if (ids->first > INT64_MAX - PRODUCER_BLOCK) return E_UNKNOWN_SERVER_ERROR;
     r.broker_id = e->m->env.node_id;
@@ -439,6 +454,7 @@ int meta_open(struct world *w, struct logs *logs, const struct conf *conf, struc
     m->w = w;
     m->logs = logs;
     m->conf = conf_ref(conf);
+    m->producer_floor = -1;
     m->env = (struct image_env){ .node_id = logs_node_id(logs), .conf = m->conf };
     m->dirs_n = logs_dirs(logs);
     m->load = mem_zalloc(sizeof *m->load * (size_t)m->dirs_n);

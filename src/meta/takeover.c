@@ -501,15 +501,14 @@ static int64_t transactions_max(struct plog *log)
     return max;
 }
 
-static void producer_floor(struct opening *o)
+int64_t producer_floor(struct meta *m, const struct image *im)
 {
-    struct meta *m = o->m;
     int64_t max = logs_max_producer_id(m->logs);
     /* ProducerIdsRecords cover them, once there is one. */
-    const struct image_topic *t = (*o->im)->next_producer_id > 0 ? NULL : image_topic(*o->im, S("__transaction_state"));
+    const struct image_topic *t = im->next_producer_id > 0 ? NULL : image_topic(im, S("__transaction_state"));
     for (int i = 0; t && i < t->partitions_n; i++)
         if (t->partitions[i].log) max = MAX(max, transactions_max(t->partitions[i].log));
-    m->producer_floor = max < INT64_MAX ? max + 1 : max;
+    return max < INT64_MAX ? max + 1 : max;
 }
 
 /* Does the log know this partition (J12)? */
@@ -530,7 +529,7 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
         logs_dir_info(m->logs, i, &info);
         o.old |= info.old;
     }
-    int rc = logs_scan(m->logs, &o.arena, &o.found, &o.found_n, why_);
+    int rc = logs_scan(m->logs, m->log.fresh || o.old, &o.arena, &o.found, &o.found_n, why_);
     if (rc == 0 && o.found_n > 1) qsort(o.found, (size_t)o.found_n, sizeof *o.found, found_cmp);
     logs_tell(
         m->logs,
@@ -544,7 +543,6 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
     if (rc == 0) strays(&o);
     if (rc == 0) rc = partitions_take(&o, &targets, &n);
     if (rc == 0) rc = partitions_open(&o, targets, n);
-    if (rc == 0) producer_floor(&o);
     arena_free(&o.arena);
     return rc;
 }

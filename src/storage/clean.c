@@ -689,6 +689,14 @@ static void clean_failed(struct cleaner *c, int rc)
     clean_drop(c);
 }
 
+static bool compacted(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool is = p->conf.cleanup_compact && !p->gone && !p->offline;
+    pthread_mutex_unlock(&p->mu);
+    return is;
+}
+
 static bool choose(struct cleaner *c)
 {
     struct logs *l = c->logs;
@@ -705,7 +713,7 @@ static bool choose(struct cleaner *c)
     pthread_mutex_unlock(&l->mu);
     for (int i = 0; i < n; i++) {
         struct dirt d;
-        bool want = !atomic_load(&c->stopping) && measure(v[i], &d);
+        bool want = !atomic_load(&c->stopping) && compacted(v[i]) && plog_list(v[i]) == 0 && measure(v[i], &d);
         if (want && d.cold) want = plog_warm(v[i]) == 0 && measure(v[i], &d);
         if (want && (!best || d.ratio > most.ratio)) {
             best = v[i];

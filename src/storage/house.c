@@ -188,6 +188,11 @@ static bool is_metadata(const struct plog *p) { return slice_eq(slice_of(p->topi
 int64_t plog_recovery_point(struct plog *p)
 {
     pthread_mutex_lock(&p->mu);
+    if (!p->listed) { /* as the last stop left it */
+        int64_t was = p->recovery_point;
+        pthread_mutex_unlock(&p->mu);
+        return was;
+    }
     int64_t r = p->flushed; /* J9: the journal does not count */
     struct segment *active = plog_active(p);
     /* The indexes of what was appended are not durable, so a start must walk this segment: R stays below durable, which a crash leaves, so that it
@@ -220,7 +225,7 @@ int house_checkpoint_dir(struct log_dir *d)
         if (p->dir != d || is_metadata(p)) continue;
         int64_t r = plog_recovery_point(p);
         pthread_mutex_lock(&p->mu);
-        int64_t start = MAX(p->start, p->start_floor), base = p->segs_n ? p->segs[0]->base : 0,
+        int64_t start = MAX(p->start, p->start_floor), base = p->listed && p->segs_n ? p->segs[0]->base : 0,
                 mark = MIN(p->watermark, p->durable);
         bool skip = p->gone || p->fresh; /* one that is named was created durably */
         pthread_mutex_unlock(&p->mu);
@@ -420,7 +425,7 @@ static int retain_one(struct plog *p, bool by_policy, bool may_wait)
     pthread_mutex_lock(&p->mu);
     bool gone = p->gone;
     pthread_mutex_unlock(&p->mu);
-    if (gone) goto out;
+    if (gone || plog_list_locked(p) < 0) goto out;
     n = deletable(p, by_policy && !is_metadata(p), &upto); /* a log that nobody used yet is judged by its time indexes alone */
     if (n > 0 && (rc = plog_warm_locked(p)) < 0) goto out;
     pthread_mutex_lock(&p->mu);
@@ -561,6 +566,35 @@ static void expire_producers(struct logs *l)
     free_logs(v, n);
 }
 
+/* Logs that the start trusted, a few a turn. False: none is left. */
+static bool look_on(struct logs *l)
+{
+    enum { A_TURN = 8 };
+    struct house *h = &l->house;
+    for (int i = 0; i < A_TURN && h->look_at < h->look_n && !atomic_load(&l->closing); i++) {
+        struct plog *p = h->look[h->look_at++];
+        (void)plog_list(p); /* tells */
+        plog_unref(&p);
+    }
+    if (h->look_at < h->look_n && !atomic_load(&l->closing)) return true;
+    while (h->look_at < h->look_n) plog_unref(&h->look[h->look_at++]);
+    mem_free(h->look);
+    h->look = NULL;
+    h->look_at = h->look_n = 0;
+    return false;
+}
+
+void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg)
+{
+    enum { LATER_US = 100000 }; /* after what the first clients ask for */
+    pthread_mutex_lock(&l->house.mu);
+    l->house.on_broken = fn;
+    l->house.on_broken_arg = arg;
+    pthread_mutex_unlock(&l->house.mu);
+    atomic_store(&l->house.look_due_us, now_us(l) + LATER_US);
+    house_kick(l);
+}
+
 static enum turn house_turn(void *arg)
 {
     struct logs *l = arg;
@@ -598,7 +632,12 @@ static enum turn house_turn(void *arg)
         logs_retain(l);
         h->retain_due_us = now + l->set.retain_ms * 1000;
     }
-    int64_t due = remove_due(l, false);
+    if (now >= atomic_load(&h->look_due_us)) {
+        atomic_store(&h->look_due_us, INT64_MAX);
+        h->look = all_logs(l, &h->look_n);
+    }
+    if (h->look && look_on(l)) return TURN_MORE;
+    int64_t due = MIN(remove_due(l, false), atomic_load(&h->look_due_us));
     due = MIN(MIN(due, atomic_load(&h->flush_due_us)), MIN(h->checkpoint_due_us, MIN(h->expire_due_us, h->retain_due_us)));
     if (atomic_exchange(&h->due_us, due) != due) house_arm(l);
     return TURN_IDLE;
@@ -638,6 +677,7 @@ void house_init(struct logs *l)
     h->arm.fn = timer_arm;
     atomic_init(&h->flush_due_us, INT64_MAX);
     atomic_init(&h->due_us, INT64_MAX);
+    atomic_init(&h->look_due_us, INT64_MAX);
 }
 
 int house_start(struct logs *l)
@@ -676,6 +716,8 @@ void house_free(struct logs *l)
         struct plog *p = container_of(n, struct plog, house_link);
         plog_unref(&p);
     }
+    while (h->look_at < h->look_n) plog_unref(&h->look[h->look_at++]);
+    mem_free(h->look);
     while ((n = list_pop(&h->doomed))) {
         struct doomed *x = container_of(n, struct doomed, link);
         mem_free(x->path);

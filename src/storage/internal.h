@@ -88,6 +88,8 @@ struct plog {
     int32_t leader_epoch;
     bool gone, offline;
     bool warm;             /* files were looked at: producer state, epochs and the active segment are loaded */
+    bool listed;           /* its directory was looked into: segments, has_snapshots are known; unset, nobody touches them */
+    int broken;            /* it could not be, or not be opened, after the start: the error */
     bool appended;         /* in this run */
     bool fresh;            /* its creation is perhaps not synced yet: no checkpoint names it, nothing is appended */
     uint64_t generation;   /* +1 whenever file positions readers remember may be wrong */
@@ -272,6 +274,11 @@ struct house { /* maintenance: one shared worker, woken by whoever has work for 
     struct list doomed; /* of struct doomed */
     struct worker *prefaulter;
     struct list prefault; /* of struct prefault */
+    struct plog **look;   /* [look_at, look_n): trusted logs to be looked into, each with a reference; worker's */
+    int look_at, look_n;
+    _Atomic int64_t look_due_us;
+    void (*on_broken)(void *arg);
+    void *on_broken_arg;
     bool dirs_failed;
     void (*on_offline)(void *arg, int dir, bool all_gone);
     void *on_offline_arg;
@@ -328,6 +335,10 @@ int plog_seg_at(const struct plog *p,
                 int64_t offset); /* under mu: index of the segment that may hold offset; -1 before the first */
 /* After end, durable or the watermark changed: LSO follows. Under mu. */
 void plog_tail_moved(struct plog *p);
+/* Looks into the directory of a log that a clean start trusted: is it there, is it this topic's, which segments. 0 or negative. May block; any
+ * thread without locks. */
+int plog_list(struct plog *p);
+int plog_list_locked(struct plog *p); /* the same under maint */
 /* Makes the log usable: first use after a clean start (nothing was opened then). 0 or negative. May block; any thread without locks. */
 int plog_warm(struct plog *p);
 int plog_warm_locked(struct plog *p); /* the same under maint */
@@ -411,6 +422,10 @@ int plog_sync(struct plog *p, int64_t *seq);
 
 /* ---- journal_replay.c ---- */
 int journal_replay(struct log_dir *d, struct why *why); /* before anything of the directory is touched (J11–J14). Blocks */
+
+/* ---- logs.c ---- */
+int logs_look_into(struct plog *p,
+                   struct why *why); /* under maint or unshared: from a directory to listed segments, cold or recovered */
 
 /* ---- house.c ---- */
 int house_start(struct logs *l);

@@ -272,7 +272,21 @@ static bool all_failed_but(const struct logs *l, const struct log_dir *d)
     return true;
 }
 
-int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n, struct why *w)
+/* Its topic id; zero when there is none that can be read. */
+static struct uuid id_of(struct logs *l, const struct log_found *f)
+{
+    char name[PARTNAME_MAX], path[SEG_PATH];
+    struct uuid id;
+    struct why reason;
+    partname_format(name, f->topic, f->partition);
+    snprintf(path, sizeof(path), "%s/%s", l->dirs[f->dir].path, name);
+    int rc = partmeta_read(l->fs, path, &id, &reason);
+    if (rc < 0 && rc != E_NOT_FOUND)
+        log_warn("storage", "partition.metadata not readable", KV_STR("path", path), KV_STR("why", reason.text));
+    return rc < 0 ? UUID_ZERO : id;
+}
+
+int logs_scan(struct logs *l, bool ids, struct arena *a, struct log_found **found, int *n, struct why *w)
 {
     int cap = 0;
     struct log_found *v = NULL;
@@ -296,22 +310,27 @@ int logs_scan(struct logs *l, struct arena *a, struct log_found **found, int *n,
             struct fs_stat st;
             char path[SEG_PATH];
             if (partname_parse(names[k], &pn) != 0 || pn.kind != PARTNAME_LIVE || slice_eq(pn.topic, METADATA_TOPIC)) continue;
-            snprintf(path, sizeof(path), "%s/" S_FMT, d->path, S_ARG(names[k]));
-            if (l->fs->stat(l->fs, path, &st) < 0 || !st.is_dir) continue;
+            bool known = d->was_clean && !ids && checkpoint_find(d->recovery, d->recovery_n, pn.topic, pn.partition) >= 0;
+            if (!known) {
+                snprintf(path, sizeof(path), "%s/" S_FMT, d->path, S_ARG(names[k]));
+                if (l->fs->stat(l->fs, path, &st) < 0 || !st.is_dir) continue;
+            }
             if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(*v));
             struct log_found *f = &v[(*n)++];
             *f = (struct log_found){ .topic = pn.topic, .partition = pn.partition, .dir = i };
-            struct why reason;
-            rc = partmeta_read(l->fs, path, &f->topic_id, &reason);
-            if (rc < 0) f->topic_id = UUID_ZERO;
-            if (rc < 0 && rc != E_NOT_FOUND)
-                log_warn("storage", "partition.metadata not readable", KV_STR("path", path), KV_STR("why", reason.text));
+            if (!known) f->topic_id = id_of(l, f);
         }
     }
     *found = arena_array(a, struct log_found, MAX(*n, 1));
     if (*n) {
         memcpy(*found, v, (size_t)*n * sizeof(*v));
         qsort(*found, (size_t)*n, sizeof(*v), found_cmp);
+    }
+    for (int i = 1; i < *n; i++) { /* in two directories: which is it? */
+        struct log_found *f = *found + i;
+        if (f[-1].partition != f->partition || !slice_eq(f[-1].topic, f->topic)) continue;
+        if (uuid_is_zero(f[-1].topic_id)) f[-1].topic_id = id_of(l, &f[-1]);
+        if (uuid_is_zero(f->topic_id)) f->topic_id = id_of(l, f);
     }
     mem_free(v);
     return 0;
@@ -550,11 +569,11 @@ static int create(struct plog *p, struct why *w)
         fs_remove_tree(fs, p->path);
         return rc;
     }
-    p->segs[0]->entry_unsynced = false; /* create_sync comes before the first append */
-    p->recovery_point = 0;
+    p->segs[0]->entry_unsynced = false;     /* create_sync comes before the first append */
+    p->recovery_point = p->start_floor = 0; /* whatever checkpoints say of an earlier one of this name */
     p->newest_snapshot = -1;
-    p->dirty_from = 0; /* whatever a checkpoint says of an earlier one of this name */
-    p->fresh = p->warm = true;
+    p->dirty_from = 0;
+    p->fresh = p->listed = p->warm = true;
     return 0;
 }
 
@@ -605,12 +624,20 @@ static bool holds_nothing(struct plog *p)
     return nothing;
 }
 
-static int open_existing(struct plog *p, struct why *w)
+static bool is_metadata(const struct plog *p) { return slice_eq(slice_of(p->topic), METADATA_TOPIC); }
+
+int logs_look_into(struct plog *p, struct why *w)
 {
     struct log_dir *d = p->dir;
     struct uuid id;
-    bool metadata = slice_eq(slice_of(p->topic), METADATA_TOPIC);
-    int rc = partmeta_read(p->logs->fs, p->path, &id, w);
+    struct fs_stat st;
+    bool trusted = d->was_clean && !is_metadata(p);
+    int rc = p->logs->fs->stat(p->logs->fs, p->path, &st);
+    if (rc < 0 || !st.is_dir) {
+        rc = rc == -ENOENT ? E_NOT_FOUND : rc < 0 ? err_of_errno(rc) : E_EXISTS;
+        return why(w, rc, "%s: %s", p->path, rc == E_EXISTS ? "not a directory" : err_text(rc));
+    }
+    rc = partmeta_read(p->logs->fs, p->path, &id, w);
     if (rc == E_NOT_FOUND ||
         (rc == E_CORRUPT && holds_nothing(p))) { /* a creation that a crash cut short, or of ZooKeeper's time */
         if (!uuid_is_zero(p->topic_id)) {
@@ -624,11 +651,31 @@ static int open_existing(struct plog *p, struct why *w)
 
     rc = recover_list(p, w);
     if (rc < 0) return rc;
-    p->recovery_point = metadata ? 0 : checkpoint_find(d->recovery, d->recovery_n, slice_of(p->topic), p->partition);
-    p->start_floor = metadata ? 0 : MAX(0, checkpoint_find(d->starts, d->starts_n, slice_of(p->topic), p->partition));
-    p->fresh = !metadata && p->recovery_point < 0; /* nobody said yet that its creation was synced */
-    if (d->was_clean && !metadata && recover_cold(p)) return 0;
-    return recover_plog(p, d->was_clean && !metadata, w);
+    if (!trusted || !recover_cold(p)) return recover_plog(p, trusted, w);
+    pthread_mutex_lock(&p->mu);
+    p->listed = true;
+    pthread_mutex_unlock(&p->mu);
+    return 0;
+}
+
+/* What the checkpoints say of it. */
+static void ask_checkpoints(struct plog *p)
+{
+    const struct log_dir *d = p->dir;
+    if (is_metadata(p)) return;
+    p->recovery_point = checkpoint_find(d->recovery, d->recovery_n, slice_of(p->topic), p->partition);
+    p->start_floor = MAX(0, checkpoint_find(d->starts, d->starts_n, slice_of(p->topic), p->partition));
+}
+
+/* Opens what must be there without looking, on the word of a clean stop: its recovery point is the end (K3). False: that must be looked at. */
+static bool open_trusted(struct plog *p, const struct plog_spec *spec)
+{
+    if (!p->dir->was_clean || !spec->must_exist || spec->leader_epoch < 0 || is_metadata(p) || uuid_is_zero(p->topic_id))
+        return false;
+    if (p->recovery_point < 0 || p->start_floor > p->recovery_point) return false;
+    p->start = p->start_floor;
+    p->end = p->next = p->durable = p->flushed = p->watermark = p->stable = p->recovery_point;
+    return true;
 }
 
 static int entry_at(const struct checkpoint_entry *v, int n, struct slice topic,
@@ -643,6 +690,15 @@ static int entry_at(const struct checkpoint_entry *v, int n, struct slice topic,
         else hi = mid - 1;
     }
     return -1;
+}
+
+static bool entry_taken(struct log_dir *d, struct slice topic, int32_t partition)
+{
+    int i = entry_at(d->recovery, d->recovery_n, topic, partition);
+    pthread_mutex_lock(&d->logs->mu);
+    bool taken = i >= 0 && d->recovery_taken[i];
+    pthread_mutex_unlock(&d->logs->mu);
+    return taken;
 }
 
 /* From now on the open log speaks for itself. */
@@ -693,12 +749,20 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
     struct plog *p = plog_new(&l->dirs[dir], spec);
     struct fs_stat st;
     bool found = false;
-    int rc = l->fs->stat(l->fs, p->path, &st);
-    if (rc == -ENOENT && spec->must_exist) rc = why(w, E_NOT_FOUND, "%s: not there", p->path);
-    else if (rc == -ENOENT) rc = create(p, w);
-    else if (rc == 0 && !st.is_dir) rc = why(w, E_EXISTS, "%s: not a directory", p->path);
-    else if (rc == 0) rc = (found = true, open_existing(p, w));
-    else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
+    ask_checkpoints(p);
+    int rc = open_trusted(p, spec) ? 1 : l->fs->stat(l->fs, p->path, &st);
+    if (rc == 1) rc = 0;
+    else if (rc == -ENOENT && spec->must_exist) rc = why(w, E_NOT_FOUND, "%s: not there", p->path);
+    else if (rc == -ENOENT) {
+        if (p->recovery_point > 0 && !entry_taken(p->dir, spec->topic, spec->partition))
+            log_error("storage", "the directory of a log with records is not there, it begins anew", KV_STR("path", p->path),
+                      KV_I64("recovery_point", p->recovery_point));
+        rc = create(p, w);
+    } else if (rc == 0) {
+        p->fresh = !is_metadata(p) && p->recovery_point < 0; /* nobody said yet that its creation was synced */
+        rc = logs_look_into(p, w);
+        found = rc < 0 && st.is_dir;
+    } else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     if (rc < 0 && found && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     if (rc == 0) rc = enter(p);
     if (rc == 0) take_entry(p->dir, spec->topic, spec->partition);
@@ -844,11 +908,12 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     queue_release(p);
     cool_forget(p, NULL);
 
-    int rc = 0;
     pthread_mutex_lock(&p->maint);
+    int rc = plog_list_locked(p), known = rc; /* the directory may be another topic's */
+    if (rc == E_OFFLINE) rc = 0;
     leave(plog_ref(p));
     journal_paid(p); /* its deletion is durable in the metadata log (J7) */
-    if (!dir_failed(p->dir)) {
+    if (!dir_failed(p->dir) && known == 0) {
         partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_DELETE, rnd_uuid(l->world->rnd));
         snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
         rc = fs->rename(fs, p->path, path);
@@ -876,9 +941,10 @@ int64_t logs_max_producer_id(struct logs *l)
     }
     pthread_mutex_unlock(&l->mu);
     for (int i = 0; i < n; i++) {
+        (void)plog_list(v[i]);
         pthread_mutex_lock(&v[i]->mu);
         if (v[i]->warm) max = MAX(max, pstate_max_producer_id(&v[i]->ps));
-        int64_t snapshot = v[i]->newest_snapshot;
+        int64_t snapshot = v[i]->listed ? v[i]->newest_snapshot : -1;
         pthread_mutex_unlock(&v[i]->mu);
         struct bytes b = { 0 };
         char path[SEG_PATH];

@@ -118,16 +118,24 @@ void plog_offsets_locked(const struct plog *p, struct plog_offsets *out)
                                   .end = p->end,
                                   .leader_epoch = p->leader_epoch,
                                   .gone = p->gone,
-                                  .offline = p->offline };
+                                  .offline = p->offline || p->broken };
 }
 
 void plog_offsets(struct plog *p, struct plog_offsets *out)
 {
     pthread_mutex_lock(&p->mu);
-    bool cold = !p->warm && p->has_snapshots && !p->gone && !p->offline; /* only then the last stable offset is not known yet */
+    bool cold = !p->warm && !p->gone && !p->offline, listed = p->listed;
+    bool unknown = cold && listed && p->has_snapshots; /* the last stable offset is not known yet */
     plog_offsets_locked(p, out);
     pthread_mutex_unlock(&p->mu);
-    if (!cold || plog_warm(p) < 0) return;
+    if (!cold || (listed && !unknown)) return;
+    if (!listed) { /* nor the first one */
+        if (plog_list(p) < 0) return;
+        pthread_mutex_lock(&p->mu);
+        unknown = !p->warm && p->has_snapshots;
+        pthread_mutex_unlock(&p->mu);
+    }
+    if (unknown && plog_warm(p) < 0) return;
     pthread_mutex_lock(&p->mu);
     plog_offsets_locked(p, out);
     pthread_mutex_unlock(&p->mu);
@@ -136,6 +144,7 @@ void plog_offsets(struct plog *p, struct plog_offsets *out)
 int64_t plog_size(struct plog *p)
 {
     int64_t n = 0;
+    if (plog_list(p) < 0) return 0;
     pthread_mutex_lock(&p->mu);
     for (int i = 0; i < p->segs_n; i++) n += p->segs[i]->size;
     pthread_mutex_unlock(&p->mu);
@@ -167,14 +176,69 @@ bool plog_is_warm(struct plog *p)
     return warm;
 }
 
+/* A log that the start took for good cannot be opened: told once, and whoever leads it hears of it. */
+static int broken(struct plog *p, int rc, const struct why *why)
+{
+    struct house *h = &p->logs->house;
+    if (rc >= 0 || dir_failed(p->dir)) return rc;
+    log_error("storage", "log cannot be opened", KV_STR("log", p->name), KV_STR("why", why->text), KV_ERR(rc));
+    if (rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
+    pthread_mutex_lock(&p->mu);
+    p->broken = rc;
+    bool tell = !p->gone;
+    pthread_mutex_unlock(&p->mu);
+    pthread_mutex_lock(&h->mu);
+    void (*fn)(void *arg) = tell ? h->on_broken : NULL;
+    void *arg = h->on_broken_arg;
+    pthread_mutex_unlock(&h->mu);
+    if (fn) fn(arg);
+    return rc;
+}
+
+int plog_broken(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    int rc = p->broken;
+    pthread_mutex_unlock(&p->mu);
+    return rc;
+}
+
+static bool is_listed(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool listed = p->listed;
+    pthread_mutex_unlock(&p->mu);
+    return listed;
+}
+
+int plog_list_locked(struct plog *p)
+{
+    struct why why = { "" };
+    int rc;
+    if (is_listed(p)) return 0;
+    if (dir_failed(p->dir)) return E_OFFLINE;
+    if ((rc = plog_broken(p)) < 0) return rc;
+    return broken(p, logs_look_into(p, &why), &why);
+}
+
+int plog_list(struct plog *p)
+{
+    if (is_listed(p)) return 0;
+    pthread_mutex_lock(&p->maint);
+    int rc = plog_list_locked(p);
+    pthread_mutex_unlock(&p->maint);
+    return rc;
+}
+
 int plog_warm_locked(struct plog *p)
 {
-    if (plog_is_warm(p)) return 0;
-    if (dir_failed(p->dir)) return E_OFFLINE;
     struct why why = { "" };
-    int rc = recover_plog(p, true, &why);
-    if (rc < 0) log_error("storage", "log cannot be opened", KV_STR("log", p->name), KV_STR("why", why.text), KV_ERR(rc));
-    return rc;
+    if (plog_is_warm(p)) return 0;
+    int rc = plog_list_locked(p);
+    if (rc < 0 || plog_is_warm(p)) return rc;
+    if (dir_failed(p->dir)) return E_OFFLINE;
+    if ((rc = plog_broken(p)) < 0) return rc;
+    return broken(p, recover_plog(p, true, &why), &why);
 }
 
 int plog_warm(struct plog *p)

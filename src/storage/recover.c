@@ -152,6 +152,7 @@ int recover_first_segment(struct plog *p, int64_t base, struct why *w)
 
 static void set_ends(struct plog *p, int64_t end)
 {
+    pthread_mutex_lock(&p->mu);
     struct segment *active = plog_active(p);
     p->start = MAX(p->start_floor, p->segs[0]->base);
     p->end = p->next = p->durable = p->flushed = p->watermark = end;
@@ -159,6 +160,7 @@ static void set_ends(struct plog *p, int64_t end)
     p->mark_base = active->base;
     p->mark_at = active->size;
     p->generation++;
+    pthread_mutex_unlock(&p->mu);
 }
 
 bool recover_cold(struct plog *p)
@@ -167,7 +169,9 @@ bool recover_cold(struct plog *p)
     if (end < 0 || p->segs_n == 0 || end < plog_active(p)->base || p->start_floor > end) return false;
     if (plog_active(p)->size == 0 && plog_active(p)->base != end) return false;
     set_ends(p, end);
+    pthread_mutex_lock(&p->mu);
     p->stable = end; /* with producers this is not known yet: plog_offsets warms such a log first */
+    pthread_mutex_unlock(&p->mu);
     return true;
 }
 
@@ -600,8 +604,8 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
             r = MIN(r, plog_active(p)->base);
         }
         if (good && end == r) { /* nothing past the recovery point: everything is synced and indexed */
-            pthread_mutex_lock(&p->mu);
             set_ends(p, end);
+            pthread_mutex_lock(&p->mu);
             p->appended = false;
             pthread_mutex_unlock(&p->mu);
             if (!trusted) { /* what was lost behind it may have left its aborted transactions */
@@ -630,7 +634,7 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
     if (epochs_truncate_start(&p->epochs, p->start)) p->epochs_dirty = true;
     if (p->leader_epoch > epochs_latest(&p->epochs)) plog_enter_epoch(p);
     plog_tail_moved(p);
-    p->warm = true;
+    p->listed = p->warm = true;
     bool seal = p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved;
     pthread_mutex_unlock(&p->mu);
     if (seal) house_add(p);

@@ -260,16 +260,39 @@ static void a_directory_with_another_topics_id_is_not_taken_for_ours(void **stat
     node_stop(&n);
     assert_ok(fs_remove_tree(env->world->fs, test_path(env, "d1/t-0")));
     make_partition(env, "d1/t-0", id_of(7), 0, 1);
+    for (int clean = 0; clean < 2; clean++) { /* one that was stopped cleanly is looked into behind the start */
+        if (!clean) assert_ok(env->world->fs->unlink(env->world->fs, test_path(env, "d1/.kafka_cleanshutdown")));
+        node_start(&n);
+        if (clean) sim_run(env->world, 1000000);
+        else assert_null(partition_now(&n, "t", 0)->log);
+        assert_int_equal(partition_now(&n, "t", 0)->log_err, E_INCONSISTENT_TOPIC_ID);
+        assert_int_equal(partition_now(&n, "t", 0)->leader, -1);
+        assert_int_equal(partition_now(&n, "t", 1)->leader, 1);
+        configure(&n, 2, "t", "retention.ms", clean ? "5" : "6"); /* a change of the topic does not revive it */
+        assert_int_equal(partition_now(&n, "t", 0)->log_err, E_INCONSISTENT_TOPIC_ID);
+        assert_int_equal(partition_now(&n, "t", 1)->leader, 1);
+        node_stop(&n);
+        assert_true(there(&n, "d1/t-0/00000000000000000000.log"));
+    }
+}
+
+/* Trusted on its clean stop's word, found out when its topic goes: the directory is another topic's, and not this one's to delete. */
+static void a_deleted_topic_takes_no_other_topics_directory_with_it(void **state)
+{
+    struct test_env *env = *state;
+    struct node n;
+    node_init(&n, env, "");
     node_start(&n);
-    assert_null(partition_now(&n, "t", 0)->log);
-    assert_int_equal(partition_now(&n, "t", 0)->log_err, E_INCONSISTENT_TOPIC_ID);
-    assert_int_equal(partition_now(&n, "t", 0)->leader, -1);
-    assert_int_equal(partition_now(&n, "t", 1)->leader, 1);
-    configure(&n, 2, "t", "retention.ms", "5"); /* a change of the topic does not revive it */
-    assert_null(partition_now(&n, "t", 0)->log);
-    assert_int_equal(partition_now(&n, "t", 1)->leader, 1);
+    create(&n, "t", 2);
     node_stop(&n);
+    assert_ok(fs_remove_tree(env->world->fs, test_path(env, "d1/t-0")));
+    make_partition(env, "d1/t-0", id_of(7), 0, 1);
+    node_start(&n);
+    assert_int_equal(partition_now(&n, "t", 0)->log_err, 0);
+    delete_topic(&n, "t");
     assert_true(there(&n, "d1/t-0/00000000000000000000.log"));
+    assert_false(there(&n, "d1/t-1"));
+    node_stop(&n);
 }
 
 static void a_partition_lost_from_its_directory_comes_back_empty(void **state)
@@ -572,6 +595,7 @@ int main(void)
         IN_SIM_WORLD(the_quorum_epoch_is_above_quorum_state_and_log),
         IN_SIM_WORLD(strange_directories_are_left_alone),
         IN_SIM_WORLD(a_directory_with_another_topics_id_is_not_taken_for_ours),
+        IN_SIM_WORLD(a_deleted_topic_takes_no_other_topics_directory_with_it),
         IN_SIM_WORLD(a_partition_lost_from_its_directory_comes_back_empty),
         IN_SIM_WORLD(a_deletion_that_a_crash_cut_short_is_finished),
         IN_SIM_WORLD(topics_of_zookeepers_time_get_ids_in_both_places),

@@ -29,11 +29,14 @@ static inline int node_try(struct node *n)
     return meta_open(n->env->world, n->logs, n->conf, &n->meta, &n->why);
 }
 
+static inline void node_broken(void *arg) { meta_log_broken(((struct node *)arg)->meta); }
+
 static inline void node_start(struct node *n)
 {
     int rc = node_try(n);
     if (rc) print_error("%s\n", n->why.text);
     assert_ok(rc);
+    logs_on_broken(n->logs, node_broken, n);
 }
 
 /* After a failed start. */

@@ -219,7 +219,7 @@ static void a_directory_broken_at_the_start_leaves_the_others_serving(void **sta
     logs_on_offline(r.logs, on_offline, &told);
     struct log_found *found;
     int n;
-    assert_ok(logs_scan(r.logs, &env->arena, &found, &n, NULL));
+    assert_ok(logs_scan(r.logs, true, &env->arena, &found, &n, NULL));
     assert_int_equal(n, 1);
     assert_int_equal(found[0].dir, 1);
     rig_begin(&r);

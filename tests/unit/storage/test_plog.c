@@ -324,7 +324,7 @@ static void a_deleted_partition_is_gone_at_once_and_its_name_is_free(void **stat
     assert_string_equal(rig_all(&r, &env->arena, q, READ_WATERMARK), "new@0");
     struct log_found *found;
     int n;
-    assert_ok(logs_scan(r.logs, &env->arena, &found, &n, NULL));
+    assert_ok(logs_scan(r.logs, true, &env->arena, &found, &n, NULL));
     assert_int_equal(n, 1);
     plog_unref(&q);
     assert_ok(rig_close(&r));

@@ -1,4 +1,5 @@
 /* Starting after crashes, with damage, and on what others left (J9, J13, J15, J16; K3). */
+#include "internal.h"
 #include "rig.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -484,6 +485,81 @@ static void indexes_on_disk_are_those_kafka_would_have_written(void **state)
     rig_free(&r);
 }
 
+/* ---- clean starts that do not look -------------------------------------------------------------------------------------------------- */
+
+static struct plog *trusted(struct rig *r, const char *topic)
+{
+    struct topic_conf tc = rig_topic_conf(r, "");
+    struct uuid id = { { 1 } };
+    struct plog *p;
+    struct why why = { "" };
+    memcpy(id.b + 1, topic, strlen(topic));
+    struct plog_spec spec = { .topic = slice_of(topic), .topic_id = id, .leader_epoch = 3, .must_exist = true, .conf = &tc };
+    int rc = logs_partition(r->logs, &spec, &p, &why);
+    if (rc) fail_msg("%s: %s", topic, why.text);
+    return p;
+}
+
+static void count_broken(void *arg) { ++*(int *)arg; }
+
+static void what_a_clean_stop_vouches_for_is_looked_into_later(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    int told = 0;
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    static const char *const names[] = { "kept", "cut", "gone", "other", "unused" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct plog *p = rig_plog(&r, names[i], 0, i == 1 ? "segment.bytes=200" : "");
+        int64_t start;
+        for (int k = 0; k < 6; k++) rig_put(&r, p, RIG_BATCH(), "x");
+        rig_durable(p);
+        if (i == 1) assert_ok(plog_delete_records(p, 5, &start));
+        plog_unref(&p);
+    }
+    assert_ok(rig_close(&r));
+    assert_ok(fs_remove_tree(env->world->fs, test_path(env, "gone-0")));
+    struct bytes id = file(env, test_path(env, "kept-0/partition.metadata"));
+    put(env, test_path(env, "other-0/partition.metadata"), id.p, id.n);
+    bytes_free(&id);
+
+    rig_begin(&r);
+    struct plog *p[ARRAY_LEN(names)];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        p[i] = trusted(&r, names[i]);
+        assert_false(p[i]->listed);
+    }
+    assert_int_equal(rig_offsets(p[0]).end, 6);
+    assert_int_equal(rig_offsets(p[0]).start, 0);
+    assert_true(p[0]->listed);
+    assert_false(p[0]->warm);
+    assert_int_equal(rig_offsets(p[1]).start, 5);
+    assert_true(plog_size(p[1]) > 0);
+    assert_string_equal(rig_all(&r, &env->arena, p[0], READ_WATERMARK), "x@0 x@1 x@2 x@3 x@4 x@5");
+    assert_int_equal(rig_put(&r, p[1], RIG_BATCH(), "y"), 6);
+    rig_durable(p[1]);
+    assert_ok(logs_checkpoint(r.logs)); /* speaks for those nobody looked into */
+    assert_false(p[4]->listed);
+
+    logs_on_broken(r.logs, count_broken, &told);
+    if (r.w->sim) sim_run(r.w, 1000000);
+    else logs_retain(r.logs); /* retention looks into all */
+    assert_true(p[4]->listed);
+    assert_int_equal(plog_broken(p[0]), 0);
+    assert_int_equal(plog_broken(p[2]), E_NOT_FOUND);
+    assert_int_equal(plog_broken(p[3]), E_INCONSISTENT_TOPIC_ID);
+    assert_int_equal(told, 2);
+    assert_true(rig_offsets(p[2]).offline);
+    assert_err(rig_produce(&r, p[3], RIG_BATCH(), "x", NULL), E_INCONSISTENT_TOPIC_ID);
+    assert_err(logs_delete_partition(r.logs, p[3]), E_INCONSISTENT_TOPIC_ID);
+    assert_true(there(env, "other-0/partition.metadata"));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) plog_unref(&p[i]);
+    assert_ok(rig_close(&r));
+    assert_false(there(env, ".kafka_cleanshutdown")); /* one was lost: the next start looks at everything */
+    rig_free(&r);
+}
+
 /* ---- creations that were cut short ------------------------------------------------------------------------------------------------ */
 
 /* K6: nothing is appended before a partition's files are synced; what a crash left of them then is no reason not to open it. */
@@ -581,6 +657,7 @@ int main(void)
         IN_BOTH_WORLDS(segments_with_old_message_formats_can_be_walked),
         IN_SIM_WORLD(a_start_after_a_clean_stop_opens_no_segment),
         IN_BOTH_WORLDS(a_clean_marker_that_lies_is_found_out_at_the_first_use),
+        IN_BOTH_WORLDS(what_a_clean_stop_vouches_for_is_looked_into_later),
         IN_BOTH_WORLDS(a_creation_cut_short_is_finished_by_the_next_start),
         IN_SIM_WORLD(what_a_killed_run_created_is_synced_before_it_is_used),
         IN_BOTH_WORLDS(indexes_on_disk_are_those_kafka_would_have_written),
