@@ -543,7 +543,7 @@ static int metadata_elsewhere(struct mlog *l, struct why *why_)
     struct log_found *found;
     int n;
     arena_init(&a);
-    int rc = logs_scan(l->logs, &a, &found, &n, why_);
+    int rc = logs_scan(l->logs, false, &a, &found, &n, why_);
     for (int i = 0; rc == 0 && i < n; i++) {
         struct log_dir_info info;
         logs_dir_info(l->logs, found[i].dir, &info);

@@ -529,7 +529,7 @@ int takeover(struct meta *m, struct replay *r, struct image **im, struct why *wh
         logs_dir_info(m->logs, i, &info);
         o.old |= info.old;
     }
-    int rc = logs_scan(m->logs, m->log.fresh || o.old, &o.arena, &o.found, &o.found_n, why_);
+    int rc = logs_scan(m->logs, o.old, &o.arena, &o.found, &o.found_n, why_);
     if (rc == 0 && o.found_n > 1) qsort(o.found, (size_t)o.found_n, sizeof *o.found, found_cmp);
     logs_tell(
         m->logs,
