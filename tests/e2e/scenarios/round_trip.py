@@ -6,11 +6,13 @@ the directory again. TAKEOVER's rules (K1-K15) are named where they are seen to 
 import json
 import re
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from harness import scenario
 from raw import *
+from scenarios.takeover import check
 from scenarios.zz_evening import found_clean, inventory
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -35,8 +37,13 @@ AUTHORIZER = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.Sta
 
 # --- writing -------------------------------------------------------------------------------------------------------------
 
-def produce(broker, topic, records, codec="none"):
-    """records: (partition, key, value, milliseconds after FIRST_MS)"""
+def produce_all(broker, jobs):
+    """jobs: (topic, records, codec), records: (partition, key, value, milliseconds after FIRST_MS). At once: an idempotent producer takes half a second."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda job: produce(broker, *job), jobs))
+
+
+def produce(broker, topic, records, codec):
     p = Producer({"bootstrap.servers": broker.bootstrap, "compression.codec": codec, "linger.ms": 2, "enable.idempotence": True, "log_level": 0})
     for partition, key, value, ms in records:
         p.produce(topic, value, key, partition, timestamp=FIRST_MS + ms, headers=[("h", b"%d" % partition), ("none", None)])
@@ -187,10 +194,12 @@ def fill(t, broker):
         producer = c.init_producer_id()
         for i in range(2):
             assert c.produce("once", 0, once(producer, i))[:2] == (0, i)
-    for codec in CODECS:
-        produce(broker, f"plain-{codec}", [(i % 2, b"k%d" % (i % 7), b"%s-%d " % (codec.encode(), i) * (i % 40), i * 10) for i in range(400)], codec)
-    for name in ("tidy", "stamped", "cut"):
-        produce(broker, name, [(0, b"k%d" % (i % 5), None if i % 11 == 3 else b"%s-%d" % (name.encode(), i), i) for i in range(100)], "zstd")
+    jobs = [(f"plain-{codec}", [(i % 2, b"k%d" % (i % 7), b"%s-%d " % (codec.encode(), i) * (i % 40), i * 10) for i in range(400)], codec) for codec in CODECS]
+    jobs += [(name, [(0, b"k%d" % (i % 5), None if i % 11 == 3 else b"%s-%d" % (name.encode(), i), i) for i in range(100)], "zstd") for name in ("tidy", "stamped", "cut")]
+    produce_all(broker, jobs)
+    tool("kafka-configs", "--alter", "--entity-type", "groups", "--entity-name", "g-share", "--add-config", "share.auto.offset.reset=earliest")
+    pool = ThreadPoolExecutor(1)
+    shared = pool.submit(tool, "kafka-console-share-consumer", "--topic", "stamped", "--group", "g-share", "--max-messages", "30", "--timeout-ms", "20000")
 
     a, b = Transactional(broker, "t-done"), Transactional(broker, "t-open")
     for i in range(4):
@@ -208,9 +217,6 @@ def fill(t, broker):
 
     with broker.connect() as c:
         c.commit("g-tool", "plain-lz4", 1, 17)
-    tool("kafka-configs", "--alter", "--entity-type", "groups", "--entity-name", "g-share", "--add-config", "share.auto.offset.reset=earliest")
-    tool("kafka-console-share-consumer", "--topic", "stamped", "--group", "g-share", "--max-messages", "30", "--timeout-ms", "20000")
-
     file = broker.directory / "cut.json"
     file.write_text(json.dumps({"version": 1, "partitions": [{"topic": "cut", "partition": 0, "offset": 63}]}))
     tool("kafka-delete-records", "--offset-json-file", file)
@@ -224,6 +230,8 @@ def fill(t, broker):
     tool("kafka-configs", "--alter", "--entity-type", "client-metrics", "--entity-name", "m", "--add-config", "interval.ms=60000,metrics=org.apache.kafka.")
     tool("kafka-configs", "--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "log.retention.ms=987654321")
     tool("kafka-configs", "--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config", "message.max.bytes=2000012")
+    shared.result()
+    pool.shutdown()
     return producer
 
 
@@ -264,10 +272,8 @@ def work(t, broker, producer, who, first):
         assert c.create_topic("gone") == 0, "the name is free"
         c.commit("g-tool", "plain-lz4", 1, 100 + first)
         c.commit(f"g-{who}", f"by-{who}", 0, 1)
-    for codec in CODECS:
-        produce(broker, f"plain-{codec}", [(i % 2, b"k", b"%s by %s %d" % (codec.encode(), who.encode(), i), 10000 + i) for i in range(40)], codec)
-    produce(broker, f"by-{who}", [(i % 2, b"k", b"%d" % i, i) for i in range(40)])
-    produce(broker, "tidy", [(0, b"k1", who.encode(), 0)])
+    jobs = [(f"plain-{codec}", [(i % 2, b"k", b"%s by %s %d" % (codec.encode(), who.encode(), i), 10000 + i) for i in range(40)], codec) for codec in CODECS]
+    produce_all(broker, [*jobs, (f"by-{who}", [(i % 2, b"k", b"%d" % i, i) for i in range(40)], "none"), ("tidy", [(0, b"k1", who.encode(), 0)], "none")])
     tool("kafka-topics", "--alter", "--topic", "plain-gzip", "--partitions", str(2 + first))
     tool("kafka-topics", "--delete", "--topic", "gone")
     for i in range(40):  # metadata changes until a snapshot is due
@@ -316,10 +322,18 @@ def everything_goes_from_kafka_to_odradek_to_kafka_to_odradek(t):
     broker.stop()
     made = snapshots(broker)
     assert made, "Kafka has written a metadata snapshot"
+    out = check(t, broker.data)
+    for told in ("last owner       Apache Kafka\n", "carried along    2 ACLs, 2 SCRAM credentials, 3 quota values", "Apache Kafka     4.3 and later\n",
+                 "would get node 1 as leader", "consumer group (not served here)", "share group (not served here)"):
+        assert told in out, f"{told!r} is not in {out}"
+    assert "strays" not in out and "damage           none" in out, out
 
     become(broker, "odradek", command)
     broker.start()
     same(had, lasting(t, broker), "Odradek")
+    out = t.tools.run("kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", "txn", "--partition", "0", "--from-beginning",
+                      "--max-messages", "3", "--timeout-ms", "15000", "--isolation-level", "read_committed")
+    assert out.split("\n")[:3] == ["commit 0", "commit 2", "before"], out
     cleaned(t, broker, had)
     work(t, broker, producer, "odradek", 2)
     on_with("g-classic", "classic")
@@ -329,20 +343,28 @@ def everything_goes_from_kafka_to_odradek_to_kafka_to_odradek(t):
     same(had, lasting(t, broker), "Odradek after a kill")
     broker.stop()
     assert snapshots(broker) - made, "Odradek has written a metadata snapshot"
+    out = check(t, broker.data)
+    for told in ("last owner       Odradek\n", "carried along    2 ACLs, 2 SCRAM credentials, 3 quota values", "stopped          clean", "would keep their leader epochs"):
+        assert told in out, f"{told!r} is not in {out}"
+    assert "strays" not in out and "damage           none" in out, out
 
     become(broker, "kafka", None)
     broker.start()
     found_clean(broker)
-    # What was decided before the stop, Kafka carries out.
-    with broker.connect() as c:
-        until(lambda: c.list_offset("prepared", 0, committed=True) == c.list_offset("refused", 0, committed=True) == (0, 2), "markers")
-    decided = read(broker, ["prepared", "refused"])
-    assert [v for _, _, v, *_ in decided["prepared"][0]] == [b"decided"] and decided["refused"][0] == []
+    # What was decided before the stop, Kafka carries out. (4.3.1 sometimes forgets the marker: where it loads the coordinator's log in the moment
+    # between two leader epochs, it takes a partition without a leader for a deleted one. Then the record must at least stay hidden.)
+    states = {"prepared": "CompleteCommit", "refused": "CompleteAbort"}
+    until(lambda: states.items() <= {name: state for name, _, state in kafkas_own(t, broker)["transactions"]}.items(), "decided transactions to end")
+    decided = read(broker, states)
+    for topic, values in (("prepared", [b"decided"]), ("refused", [])):
+        with broker.connect() as c:
+            marked = c.list_offset(topic, 0) == (0, 2)
+            assert c.list_offset(topic, 0, committed=True) == (0, 2 if marked else 0)
+        assert [v for _, _, v, *_ in decided[topic][0]] == (values if marked else []), topic
     now, now_own = lasting(t, broker), kafkas_own(t, broker)
     for view in (had, now):
         for what in ("topics", "stable", "committed"):
             del view[what]["prepared"], view[what]["refused"]
-    states = {"prepared": "CompleteCommit", "refused": "CompleteAbort"}
     own["transactions"] = [(name, pid, states.get(name, state)) for name, pid, state in own["transactions"]]
     own["group types"] = sorted([*own["group types"], ("g-odradek", "Classic")])
     same(had, now, "Kafka")

@@ -1,6 +1,7 @@
 """One directory, two brokers: Odradek opens what Apache Kafka has made, and the reverse."""
 import json
 import re
+import shutil
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -84,6 +85,86 @@ def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
     found_clean(broker)
 
 
+def check(t, *what, code=0):
+    """What `odradek check` says."""
+    out = run_client([t.run.command[0], "check", *what], ok=False)
+    assert out.code == code, out
+    return out
+
+
+@scenario(target="odradek")
+def an_identity_is_adopted_where_it_is_open_and_a_contradiction_is_an_error(t):
+    broker = t.new_broker(start=False, properties={"node.id": 7, "odradek.cluster.id": "ours-ours-ours-ours-01"})
+    broker.start()
+    broker.stop()
+    told = "belongs to       node 7 of cluster ours-ours-ours-ours-01"
+    assert told in check(t, broker.data)
+    for properties, reason in (({"node.id": 8}, "belongs to node 7, but the configuration says 8"),
+                               ({"odradek.cluster.id": "another-another-anoth0"}, "belongs to cluster ours-ours-ours-ours-01, but the configuration says another")):
+        wrong = t.new_broker(start=False)
+        wrong.properties.update({"log.dirs": broker.data, "node.id": 7, **properties})
+        wrong.spawn()
+        assert wrong.wait() == 65 and reason in wrong.new_log(), wrong.new_log()
+        assert told in check(t, broker.data) and "stopped          clean" in check(t, broker.data), "nothing was touched"
+    for key in ("node.id", "odradek.cluster.id", "process.roles", "controller.quorum.bootstrap.servers"):
+        del broker.properties[key]
+    broker.start()
+    with broker.connect() as c:
+        c.metadata([])
+        assert (c.nodes[0][0], c.controller, c.cluster_id) == (7, 7, "ours-ours-ours-ours-01")
+
+
+@scenario(target="odradek")
+def a_directory_of_zookeepers_time_goes_to_odradek_and_on_to_kafka(t):
+    broker, command = t.new_broker(), t.run.command
+    with broker.connect() as c:
+        assert c.create_topic("old", 3) == 0
+        for i in range(30):
+            assert c.produce("old", i % 3, batch([b"%d" % i]))[0] == 0
+        c.commit("g", "old", 1, 4)
+    before = inventory(broker)
+    broker.stop()
+    # As such a broker leaves it: the metadata was elsewhere, topics had no ids.
+    shutil.rmtree(broker.data / "__cluster_metadata-0")
+    for f in [broker.data / "bootstrap.checkpoint", *broker.data.glob("*/partition.metadata")]:
+        f.unlink()
+    (broker.data / ".kafka_cleanshutdown").write_text("")
+    (broker.data / "meta.properties").write_text(f"version=0\nbroker.id=1\ncluster.id={before['cluster']}\n")
+    out = check(t, broker.data)
+    assert "Apache Kafka of ZooKeeper's time" in out or "(ZooKeeper's time)" in out, out
+    assert "settings were kept in ZooKeeper and are not here" in out, out
+    broker.start()
+    assert len(re.findall("topics of ZooKeeper's time taken over; their settings were not in the directory", broker.new_log())) == 1, broker.new_log()
+    now = inventory(broker)
+    assert now["groups"] == before["groups"] and now["topics"]["old"][1] == before["topics"]["old"][1]
+    broker.stop()
+    broker.become("kafka", None)
+    broker.start()
+    found_clean(broker)
+    assert inventory(broker) == now
+
+
+@scenario(target="odradek")
+def one_of_several_log_dirs_is_not_opened_without_the_one_with_the_metadata_log(t):
+    broker = t.new_broker(start=False)
+    dirs = [broker.directory / name for name in ("d1", "d2", "d3")]
+    broker.properties["log.dirs"] = f"{dirs[0]},{dirs[1]}"
+    broker.start()
+    with broker.connect() as c:
+        assert c.create_topic("t", 4) == 0
+        for p in range(4):
+            assert c.produce("t", p, batch([b"x"]))[0] == 0
+    before = inventory(broker)
+    broker.stop()
+    broker.properties["log.dirs"] = str(dirs[1])
+    assert broker.spawn().wait() == 65
+    assert "is in none of log.dirs: name all of that node's log directories" in broker.new_log(), broker.new_log()
+    assert "Name all of log.dirs" in check(t, dirs[1], code=65)
+    broker.properties["log.dirs"] = ",".join(map(str, reversed(dirs)))  # and a new one is welcome
+    broker.start()
+    assert inventory(broker) == before
+
+
 # --- after a crash (K4) --------------------------------------------------------------------------------------------------
 
 PARTITIONS = 12
@@ -146,7 +227,7 @@ def a_journal_from_before_kafka_wrote_is_set_aside_after_kafkas_clean_stop_and_a
 @scenario(target="odradek")
 def after_a_kill_check_repair_makes_the_directory_kafkas(t):
     broker, n = crashed_with_a_journal(t)
-    out = run_client([broker.command[0], "check", "--repair", broker.data])
+    out = check(t, "--repair", broker.data)
     assert not list(broker.data.glob("odradek.journal*")), out
     kafka_writes(broker, n)
     found_clean(broker)
@@ -211,3 +292,76 @@ def cluster_id(broker):
 def inventory_of(broker):
     with broker.connect() as c:
         return [[v for one in c.read_all("orders", p) for _, _, v, _ in records_of(one)] for p in range(3)], c.offsets("shop")
+
+
+# --- older releases ------------------------------------------------------------------------------------------------------
+
+# The newest version of a metadata record that a Kafka of this metadata.version reads; records without a row: 0 (Kafka's MetadataVersion).
+RECORD_VERSIONS = {
+    "REGISTER_BROKER_RECORD": ((7, 1), (8, 2), (17, 3), (30, 4)),
+    "PARTITION_RECORD": ((7, 0), (17, 1), (23, 2)),
+    "PARTITION_CHANGE_RECORD": ((7, 0), (17, 1), (23, 2)),
+    "BROKER_REGISTRATION_CHANGE_RECORD": ((7, 1), (17, 2), (30, 3)),
+}
+SINCE = {"BEGIN_TRANSACTION_RECORD": 13, "END_TRANSACTION_RECORD": 13, "ABORT_TRANSACTION_RECORD": 13}
+
+
+def metadata_records(t, broker):
+    """Every record of log and snapshots, as Kafka prints it: {"type", "version", "data"}."""
+    files = sorted(f for f in (broker.data / "__cluster_metadata-0").glob("*.*") if f.suffix in (".log", ".checkpoint"))
+    out = t.tools.run("kafka-dump-log", "--cluster-metadata-decoder", "--files", ",".join(map(str, files)))
+    assert not re.search(r"Could not|Failed", out + out.err), out.err
+    return [json.loads(payload) for payload in re.findall(r"payload: (\{\"type\".*\})$", out, re.M)]
+
+
+@scenario(target="odradek")
+def directories_of_releases_from_3_3_on_keep_their_level_and_go_back(t):
+    for release, level in (("3.3-IV3", 7), ("3.5-IV2", 11), ("3.7-IV4", 19), ("4.0-IV3", 25)):
+        broker, command = t.new_broker("kafka", start=False), t.run.command
+        broker.properties["controller.quorum.voters"] = "1@" + broker.properties.pop("controller.quorum.bootstrap.servers")
+        broker.properties["metadata.log.max.record.bytes.between.snapshots"] = 3000
+        broker.file.write_text("".join(f"{k}={v}\n" for k, v in broker.properties.items()))
+        t.tools.run("kafka-storage", "format", "-t", "ODRADEK-e2e-clusterid0", "-c", broker.file, "--release-version", release)
+        if level == 7:
+            broker.start()
+            with broker.connect() as c:
+                assert c.create_topic("by-kafka", 2, {"retention.ms": "12345678"}) == 0
+                assert c.produce("by-kafka", 1, batch([b"by Kafka"]))[0] == 0
+            broker.stop()
+        broker.become("odradek", command)
+        broker.start()
+        with broker.connect() as c:
+            for i in range(12):
+                assert c.create_topic(f"t{i}", 3, {"cleanup.policy": "compact"}) == 0
+                assert c.produce(f"t{i}", 0, batch([b""], records=record(0, b"by Odradek", key=b"k")))[0] == 0
+            c.commit("g", "t0", 0, 1)
+            pid = c.init_producer_id()[0]
+        t.tools.run("kafka-topics", "--bootstrap-server", broker.bootstrap, "--delete", "--topic", "t11")
+        before = inventory(broker)
+        broker.kill()
+        broker.start()
+        assert inventory(broker) == before
+        broker.stop()
+        assert list((broker.data / "__cluster_metadata-0").glob("*[1-9]-*.checkpoint")), "a snapshot of Odradek's"
+
+        records = metadata_records(t, broker)
+        assert {"REGISTER_BROKER_RECORD", "TOPIC_RECORD", "PARTITION_RECORD", "CONFIG_RECORD", "PRODUCER_IDS_RECORD"} <= {r["type"] for r in records}
+        for r in records:
+            newest = max((v for since, v in RECORD_VERSIONS.get(r["type"], ((0, 0),)) if since <= level), default=0)
+            assert r["version"] <= newest and SINCE.get(r["type"], 0) <= level, f"{release} does not read {r}"
+            if r["type"] == "FEATURE_LEVEL_RECORD" and r["data"]["name"] == "metadata.version":
+                assert r["data"]["featureLevel"] == level, r
+        out, voters = check(t, broker.data), ", with controller.quorum.voters" if level < 21 else ""  # from 3.9 on kraft.version 1 was begun (K2)
+        assert f"metadata.version {level} ({release})\n" in out and f"Apache Kafka     {release[:3]} and later{voters}\n" in out, out
+        if level not in (7, 19):  # the versions of the records say it; a JVM costs seconds
+            continue
+        broker.become("kafka", None)
+        broker.start()
+        found_clean(broker)
+        now = inventory(broker)
+        assert now == before, f"{release}: was {before}, Kafka has {now}"
+        with broker.connect() as c:
+            assert c.init_producer_id()[0] > pid
+        out = t.tools.run("kafka-features", "--bootstrap-server", broker.bootstrap, "describe")
+        assert re.search(rf"Feature: metadata.version\s.*FinalizedVersionLevel: {release}\s", out), out
+        broker.stop()
