@@ -18,6 +18,7 @@ INVALID_REQUIRED_ACKS, UNSUPPORTED_VERSION, TOPIC_ALREADY_EXISTS, INVALID_PARTIT
 INVALID_REPLICATION_FACTOR, INVALID_CONFIG, INVALID_REQUEST = 38, 40, 42
 OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH = 45, 47
 UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD, UNKNOWN_TOPIC_ID, INVALID_TIMESTAMP = 76, 87, 100, 32
+FETCH_SESSION_TOPIC_ID_ERROR = 106
 
 
 class Closed(Exception):
@@ -224,6 +225,19 @@ class Connection:
         assert error == 0, f"ApiVersions: {error}"
         return {k: (lo, hi) for k, lo, hi in r.array(lambda: (r.i16(), r.i16(), r.i16()))}
 
+    def features_epoch(self):
+        """FinalizedFeaturesEpoch; None when the answer has none. Version 3."""
+        name = uvarint(4) + b"raw"
+        r = self.call(API_VERSIONS, 3, name + name + b"\0", flexible=True)
+        assert (error := r.i16()) == 0, f"ApiVersions: {error}"
+        r.carray(lambda: (r.i16(), r.i16(), r.i16(), r.tags()))
+        r.i32()
+        tags = {}
+        for _ in range(r.uvarint()):
+            tag = r.uvarint()
+            tags[tag] = r.take(r.uvarint())
+        return struct.unpack(">q", tags[1])[0] if 1 in tags else None
+
     def metadata(self, topics=None, create=False):
         """-> {name: (error, topic id as hex, [(partition, error, leader)])}; topics None: all. Version 12: topic ids."""
         if topics is None:
@@ -239,18 +253,19 @@ class Connection:
             return out
 
         def partition():
-            error, index, leader, _ = r.i16(), r.i32(), r.i32(), r.i32()
-            for _ in range(3):
-                r.carray(r.i32)
+            error, index, leader, epoch = r.i16(), r.i32(), r.i32(), r.i32()
+            self.placed[index] = epoch, r.carray(r.i32), r.carray(r.i32), r.carray(r.i32)
             r.tags()
             return index, error, leader
 
         def topic():
             error, name, topic_id, _ = r.i16(), r.cstring(), r.take(16).hex(), r.i8()
+            self.placed = self.placements[name] = {}
             parts = sorted(r.carray(partition))
             r.i32(), r.tags()
             return name, (error, topic_id, parts)
 
+        self.placements = {}  # {topic: {partition: (leader epoch, replicas, in-sync replicas, offline replicas)}}
         self.nodes, self.cluster_id, self.controller = r.carray(node), r.cstring(), r.i32()
         return dict(r.carray(topic))
 
@@ -303,6 +318,30 @@ class Connection:
 
         ((_, (answer,)),) = r.array(lambda: (r.string(), r.array(part)))
         return answer
+
+    def fetch_session(self, version, session, epoch, topics):
+        """Versions 12 (topics by name) and 13 (by id, as hex) -> (error, session id, {topic: {partition: error}}). topics: {topic: partitions}"""
+        key = lambda topic: bytes.fromhex(topic) if version >= 13 else uvarint(len(topic) + 1) + topic.encode()
+        carray = lambda items: uvarint(len(items) + 1) + b"".join(items)
+        body = i32(-1) + i32(100) + i32(0) + i32(1 << 20) + i8(0) + i32(session) + i32(epoch)
+        body += carray([key(t) + carray([i32(p) + i32(-1) + i64(0) + i32(-1) + i64(-1) + i32(1 << 20) + b"\0" for p in ps]) + b"\0" for t, ps in topics.items()])
+        r = self.call(FETCH, version, body + carray([]) + uvarint(1) + b"\0", flexible=True)
+        r.i32()
+        error, session, out = r.i16(), r.i32(), {}
+
+        def part():
+            at, error = r.i32(), r.i16()
+            r.take(24), r.carray(lambda: (r.i64(), r.i64(), r.tags())), r.i32()
+            r.take(max(r.uvarint() - 1, 0)), r.tags()
+            return at, error
+
+        def topic():
+            name = r.take(16).hex() if version >= 13 else r.cstring()
+            out[name] = dict(r.carray(part))
+            r.tags()
+
+        r.carray(topic)
+        return error, session, out
 
     def list_offset(self, topic, partition, timestamp=-1, committed=False):
         """-> (error, offset); timestamp -1 latest, -2 earliest; committed: as a read_committed consumer asks, the last stable offset"""

@@ -1,4 +1,5 @@
 """One directory, two brokers: Odradek opens what Apache Kafka has made, and the reverse."""
+import fcntl
 import json
 import re
 import shutil
@@ -54,7 +55,7 @@ def odradek_opens_what_apache_kafka_made_and_kafka_opens_it_again(t):
     before, values = inventory(broker), committed_values(broker, "txn")
     assert values == [b"0", b"2", b"4"]
 
-    # While Kafka lives there, Odradek is kept out.
+    # While Kafka lives there, Odradek is kept out (K1).
     intruder = t.new_broker("odradek", start=False)
     intruder.command, intruder.properties["log.dirs"] = command, broker.data
     intruder.spawn()
@@ -106,16 +107,25 @@ def an_identity_is_adopted_where_it_is_open_and_a_contradiction_is_an_error(t):
         wrong.spawn()
         assert wrong.wait() == 65 and reason in wrong.new_log(), wrong.new_log()
         assert told in check(t, broker.data) and "stopped          clean" in check(t, broker.data), "nothing was touched"
+        with open(broker.data / ".lock", "r+b") as lock:  # K1: as Java locks it
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     for key in ("node.id", "odradek.cluster.id", "process.roles", "controller.quorum.bootstrap.servers"):
         del broker.properties[key]
     broker.start()
     with broker.connect() as c:
         c.metadata([])
         assert (c.nodes[0][0], c.controller, c.cluster_id) == (7, 7, "ours-ours-ours-ours-01")
+    with open(broker.data / ".lock", "r+b") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise AssertionError("another process can lock the directory of a running broker")
+        except BlockingIOError:
+            pass
 
 
 @scenario(target="odradek")
 def a_directory_of_zookeepers_time_goes_to_odradek_and_on_to_kafka(t):
+    """K6."""
     broker, command = t.new_broker(), t.run.command
     with broker.connect() as c:
         assert c.create_topic("old", 3) == 0
@@ -214,7 +224,7 @@ def odradek_finds_all(broker, command, n, reason):
 
 @scenario(target="odradek")
 def a_journal_from_before_kafka_wrote_is_set_aside_after_kafkas_clean_stop_and_after_its_kill(t):
-    """K4, J14. Kafka raises the quorum epoch at every start, before it touches a partition: a journal of an earlier epoch is disowned."""
+    """K4, K7, J14. Kafka starts beside our files, and raises the quorum epoch at every start, before it touches a partition: a journal of an earlier epoch is disowned."""
     for end, reason in (("stop", "a clean stop came after it"), ("kill", "another run led the quorum since")):
         broker, n = crashed_with_a_journal(t)
         epoch = quorum_epoch(broker)
@@ -237,7 +247,7 @@ def after_a_kill_check_repair_makes_the_directory_kafkas(t):
 
 @scenario(target="odradek")
 def a_grown_directory_has_two_replicas_in_sync_and_comes_back_with_a_warning(t):
-    """docs/growing.md, and the way back in the wrong order: broker 2 has led last."""
+    """K2, K5: docs/growing.md, and the way back in the wrong order: broker 2 has led last."""
     broker, command = t.new_broker(), t.run.command
     with broker.connect() as c:
         assert c.create_topic("orders", 3) == 0
@@ -316,6 +326,7 @@ def metadata_records(t, broker):
 
 @scenario(target="odradek")
 def directories_of_releases_from_3_3_on_keep_their_level_and_go_back(t):
+    """K2, K12."""
     for release, level in (("3.3-IV3", 7), ("3.5-IV2", 11), ("3.7-IV4", 19), ("4.0-IV3", 25)):
         broker, command = t.new_broker("kafka", start=False), t.run.command
         broker.properties["controller.quorum.voters"] = "1@" + broker.properties.pop("controller.quorum.bootstrap.servers")
@@ -353,7 +364,7 @@ def directories_of_releases_from_3_3_on_keep_their_level_and_go_back(t):
                 assert r["data"]["featureLevel"] == level, r
         out, voters = check(t, broker.data), ", with controller.quorum.voters" if level < 21 else ""  # from 3.9 on kraft.version 1 was begun (K2)
         assert f"metadata.version {level} ({release})\n" in out and f"Apache Kafka     {release[:3]} and later{voters}\n" in out, out
-        if level not in (7, 19):  # the versions of the records say it; a JVM costs seconds
+        if level not in (7, 25):  # the versions of the records say it; a JVM costs seconds
             continue
         broker.become("kafka", None)
         broker.start()

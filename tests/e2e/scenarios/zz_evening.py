@@ -53,7 +53,7 @@ def stands(broker):
 
 
 def found_clean(kafka):
-    """Kafka took the directory over as one that a Kafka left in good order."""
+    """Kafka took the directory over as one that a Kafka left in good order (K3, K6, K8)."""
     complaints = [line for line in kafka.new_log().splitlines() if re.search(r"clean shutdown file|[Uu]nclean|[Ss]tray|corrupt|truncat", line)]
     assert not complaints, complaints[:3]
     assert not list(kafka.data.glob("*-stray")), "stray partitions"
