@@ -319,6 +319,9 @@ def everything_goes_from_kafka_to_odradek_to_kafka_to_odradek(t):
     assert had["committed"]["prepared"][0] == had["committed"]["refused"][0] == []
     assert had["unstable"][0] == UNSTABLE_OFFSET_COMMIT, had["unstable"]
     assert ("t-open", "Ongoing") in [(name, state) for name, _, state in own["transactions"]], own["transactions"]
+    intruder = t.new_broker("odradek", start=False)
+    intruder.properties["log.dirs"] = broker.data
+    assert intruder.spawn().wait() == 65 and "locked by another process" in intruder.new_log(), "two brokers in one directory (K1)"
     broker.stop()
     made = snapshots(broker)
     assert made, "Kafka has written a metadata snapshot"
