@@ -58,7 +58,7 @@ static void ask(struct conn *c, uint64_t due)
     }
     if (r->offset_at != SIZE_MAX) {
         put_be64(p + r->offset_at, (uint64_t)c->offset);
-        if (!f->spec.tail && (c->offset += f->spec.step) >= c->end) c->offset = 0;
+        if (!f->spec.tail && c->end > 0) c->offset = (c->offset + f->spec.step) % c->end;
     }
     if (r->group_at != SIZE_MAX) {
         request_set_group(r, p, f->group);

@@ -12,10 +12,9 @@ struct flow_spec {
     int total; /* in flight over all connections together, each request on the next connection in turn; 0: in_flight each */
     double
         rate; /* requests per second over all connections, sent when due whether or not answers come; 0: as fast as answers come */
-    int partitions; /* connection i asks for partition i mod partitions … */
-    bool rotate;    /* … or every request for the next one */
-    int64_t
-        step; /* fetch: the next request begins so many records further, from the start again at the end; 0: always at the start */
+    int partitions;  /* connection i asks for partition i mod partitions … */
+    bool rotate;     /* … or every request for the next one */
+    int64_t step;    /* fetch: the next request begins so many records further, round and round; 0: always at the start */
     bool tail;       /* fetch: follow the partition's end, and tell how old each batch's stamp is when it is seen */
     uint32_t groups; /* commit: for so many groups in turn */
 };

@@ -1,18 +1,21 @@
 /* What this machine can do at all, with nothing of a broker in the way. One line of JSON a figure.
  *
- *   limits echo           requests of 200 bytes, answers of 60, over loopback: a bare epoll server
+ *   limits echo           requests of 200 bytes, answers of 60, over loopback: a bare epoll server of one thread
  *   limits memory         memcpy and CRC-32C
  *   limits append DIR     writes to the page cache, to a new file
  *   limits sync DIR       a write and an fdatasync: to a growing file, and to one written before
- *   limits send DIR       a file to a loopback socket that drops what it gets: sendfile, and pread and send
+ *   limits send DIR       a file to loopback sockets whose reader drops what it gets: sendfile, and pread and send
  *   limits touch DIR N    no figure: N bytes of page cache are used once, so that what is measured next need not wait for the host
  *                         to back the guest's memory
  *
- * --seconds S: for each figure (1) */
+ *   --seconds S           for each figure (1)
+ *   --block B             only with this size
+ *   -c N, -d N, --rate R  echo: connections, requests in flight on each, or one at a time with a pause of 1/R s; send: connections, a sending thread each, one reader */
 #include "bench.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <netinet/tcp.h>
 #include <odradek/base.h>
 #include <pthread.h>
@@ -25,9 +28,13 @@
 
 enum { REQUEST = 200, ANSWER = 60, BUFFER = 1 << 20, CONNS_MAX = 64 };
 static double seconds = 1;
+static size_t only_block;
+static int conns_wanted, in_flight_wanted;
+static double rate_wanted;
 static uint8_t buffer[BUFFER];
 
 static bool over(uint64_t began) { return (double)(now_ns() - began) / 1e9 >= seconds; }
+static bool skipped(size_t block) { return only_block && block != only_block; }
 static double since(uint64_t began) { return (double)(now_ns() - began) / 1e9; }
 static void say(const char *text)
 {
@@ -92,7 +99,7 @@ static void *echo_server(void *arg)
     return NULL;
 }
 
-static void echo(int conns, int in_flight)
+static void echo(int conns, int in_flight, double rate)
 {
     static uint8_t in[65536];
     char address[32];
@@ -122,6 +129,7 @@ static void echo(int conns, int in_flight)
             have[c] %= ANSWER;
             answers += done;
             if (conns * in_flight == 1 && done) hist_add(latency, now_ns() - asked);
+            if (done && rate > 0) (void)usleep((useconds_t)(1e6 / rate));
             asked = now_ns();
             if (done && send(fds[c], buffer, done * REQUEST, MSG_NOSIGNAL) < 0) die("send: %s", strerrordesc_np(errno));
         }
@@ -132,9 +140,10 @@ static void echo(int conns, int in_flight)
     for (int i = 0; i < conns; i++) close(fds[i]);
     close(s.listener);
     close(ep);
-    SAY("{\"what\":\"echo\",\"connections\":%d,\"in_flight\":%d,\"per_s\":%.0f,\"server_cpu_us\":%.3f,\"p50_us\":%.2f,\"p99_us\":"
+    SAY("{\"what\":\"echo\",\"connections\":%d,\"in_flight\":%d,\"rate\":%.0f,\"per_s\":%.0f,\"server_cpu_us\":%.3f,\"p50_us\":%."
+        "2f,\"p99_us\":"
         "%.2f}",
-        conns, in_flight, (double)answers / took, s.cpu * 1e6 / (double)answers, hist_at(latency, 0.5) / 1e3,
+        conns, in_flight, rate, (double)answers / took, s.cpu * 1e6 / (double)answers, hist_at(latency, 0.5) / 1e3,
         hist_at(latency, 0.99) / 1e3);
     free(latency);
 }
@@ -150,6 +159,7 @@ static void memory(void)
     memset(from, 1, 64 << 20);
     memset(to, 2, 64 << 20);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        if (skipped(sizes[i])) continue;
         double bytes = 0;
         uint64_t began = now_ns();
         for (int64_t k = 0; k % 64 || !over(began); k++) {
@@ -200,6 +210,7 @@ static void append(const char *dir)
     static const size_t sizes[] = { 200, 4096, 65536, 1 << 20 };
     const int64_t total = 512 * MiB;
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        if (skipped(sizes[i])) continue;
         struct hist *h = hist_new();
         touch(dir, total);
         int fd = scratch(dir);
@@ -229,6 +240,7 @@ static void sync_writes(const char *dir)
     const int64_t total = 256 * MiB;
     for (int before = 0; before < 2; before++)
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+            if (skipped(sizes[i])) continue;
             struct hist *h = hist_new();
             int fd = scratch(dir);
             for (int64_t at = 0; before && at < total; at += BUFFER) write_at(fd, BUFFER, at);
@@ -250,66 +262,124 @@ static void sync_writes(const char *dir)
         }
 }
 
-static void *drop_all(void *arg)
+struct sender {
+    int file, to;
+    bool copy;
+    size_t block;
+    int64_t total;
+    double cpu, sent; /* out */
+};
+
+static void *sender(void *arg)
 {
-    int fd = dial(arg);
-    while (recv(fd, NULL, BUFFER, MSG_TRUNC) > 0) {}
-    close(fd);
+    struct sender *s = arg;
+    uint8_t *bytes = malloc(s->block);
+    double cpu = cpu_thread();
+    uint64_t began = now_ns();
+    if (!bytes) die("no memory");
+    for (off_t at = 0; !over(began); at = at + (off_t)s->block < s->total ? at + (off_t)s->block : 0) {
+        off_t from = at;
+        if (s->copy && pread(s->file, bytes, s->block, at) != (ssize_t)s->block) die("read: %s", strerrordesc_np(errno));
+        for (size_t done = 0; done < s->block;) {
+            ssize_t k = s->copy ? send(s->to, bytes + done, s->block - done, MSG_NOSIGNAL)
+                                : sendfile(s->to, s->file, &from, s->block - done);
+            if (k <= 0) die("send: %s", strerrordesc_np(errno));
+            done += (size_t)k;
+        }
+        s->sent += (double)s->block;
+    }
+    s->cpu = cpu_thread() - cpu;
+    shutdown(s->to, SHUT_WR);
+    free(bytes);
     return NULL;
+}
+
+/* Drops what comes, of all connections, until all are at their end. */
+static void drop_all(const int *fds, int n)
+{
+    struct epoll_event events[CONNS_MAX], e = { .events = EPOLLIN };
+    int ep = epoll_create1(0);
+    for (int i = 0; i < n; i++) {
+        e.data.fd = fds[i];
+        epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e);
+    }
+    for (int open = n; open > 0;) {
+        int k = epoll_wait(ep, events, CONNS_MAX, -1);
+        for (int i = 0; i < k; i++)
+            if (recv(events[i].data.fd, NULL, BUFFER, MSG_TRUNC | MSG_DONTWAIT) == 0) {
+                epoll_ctl(ep, EPOLL_CTL_DEL, events[i].data.fd, NULL);
+                open--;
+            }
+    }
+    close(ep);
 }
 
 static void send_file(const char *dir)
 {
     static const size_t sizes[] = { 4096, 65536, 1 << 20 };
     const int64_t total = 512 * MiB;
-    int file = scratch(dir);
+    int file = scratch(dir), n = conns_wanted ? MIN(conns_wanted, CONNS_MAX) : 1;
     for (int64_t at = 0; at < total; at += BUFFER) write_at(file, BUFFER, at);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         for (int copy = 0; copy < 2; copy++) {
+            struct sender s[CONNS_MAX];
+            pthread_t t[CONNS_MAX];
+            int from[CONNS_MAX];
             char address[32];
+            double cpu = 0, sent = 0;
+            if (skipped(sizes[i])) continue;
             int listener = listen_any(address);
-            pthread_t t;
-            pthread_create(&t, NULL, drop_all, address);
-            int to = accept(listener, NULL, NULL);
-            double cpu = cpu_thread(), sent = 0;
             uint64_t began = now_ns();
-            for (off_t at = 0; !over(began); at = at + (off_t)sizes[i] < total ? at + (off_t)sizes[i] : 0) {
-                if (copy && pread(file, buffer, sizes[i], at) != (ssize_t)sizes[i]) die("read: %s", strerrordesc_np(errno));
-                off_t from = at;
-                for (size_t done = 0; done < sizes[i];) {
-                    ssize_t k = copy ? send(to, buffer + done, sizes[i] - done, MSG_NOSIGNAL)
-                                     : sendfile(to, file, &from, sizes[i] - done);
-                    if (k <= 0) die("send: %s", strerrordesc_np(errno));
-                    done += (size_t)k;
-                }
-                sent += (double)sizes[i];
+            for (int k = 0; k < n; k++) {
+                from[k] = dial(address);
+                s[k] = (struct sender){ file, accept(listener, NULL, NULL), copy, sizes[i], total, 0, 0 };
+                pthread_create(&t[k], NULL, sender, &s[k]);
             }
+            drop_all(from, n);
             double took = since(began);
-            SAY("{\"what\":\"send\",\"how\":\"%s\",\"block\":%zu,\"MB_per_s\":%.0f,\"cpu_s_per_GB\":%.3f}",
-                copy ? "copy" : "sendfile", sizes[i], sent / 1e6 / took, (cpu_thread() - cpu) / (sent / 1e9));
-            shutdown(to, SHUT_WR);
-            pthread_join(t, NULL);
-            close(to);
+            for (int k = 0; k < n; k++) {
+                pthread_join(t[k], NULL);
+                cpu += s[k].cpu;
+                sent += s[k].sent;
+                close(s[k].to);
+                close(from[k]);
+            }
             close(listener);
+            SAY("{\"what\":\"send\",\"how\":\"%s\",\"block\":%zu,\"connections\":%d,\"MB_per_s\":%.0f,\"cpu_s_per_GB\":%.3f}",
+                copy ? "copy" : "sendfile", sizes[i], n, sent / 1e6 / took, cpu / (sent / 1e9));
         }
     close(file);
 }
 
 int main(int argc, char **argv)
 {
-    const char *what = argc > 1 ? argv[1] : "", *dir = argc > 2 ? argv[2] : ".";
-    if (argc > 3 && strcmp(argv[argc - 2], "--seconds") == 0) seconds = strtod(argv[argc - 1], NULL);
+    static const struct option options[] = {
+        { "seconds", 1, NULL, 's' }, { "block", 1, NULL, 'b' }, { "rate", 1, NULL, 'r' }, { 0 }
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "c:d:", options, NULL)) != -1) switch (option) {
+        case 's': seconds = strtod(optarg, NULL); break;
+        case 'r': rate_wanted = strtod(optarg, NULL); break;
+        case 'b': only_block = strtoul(optarg, NULL, 10); break;
+        case 'c': conns_wanted = (int)strtol(optarg, NULL, 10); break;
+        case 'd': in_flight_wanted = (int)strtol(optarg, NULL, 10); break;
+        default: die("see the top of limits.c");
+        }
+    const char *what = optind < argc ? argv[optind] : "", *dir = optind + 1 < argc ? argv[optind + 1] : ".";
     memset(buffer, 'x', sizeof(buffer));
     exact_timers();
-    if (strcmp(what, "echo") == 0) {
-        echo(1, 1);
-        echo(16, 5);
-        echo(16, 8);
+    if (strcmp(what, "echo") == 0 && conns_wanted) {
+        echo(MIN(conns_wanted, CONNS_MAX), in_flight_wanted ? in_flight_wanted : 1, rate_wanted);
+    } else if (strcmp(what, "echo") == 0) {
+        echo(1, 1, 0);
+        echo(1, 1, 1000);
+        echo(16, 5, 0);
+        echo(16, 8, 0);
     } else if (strcmp(what, "memory") == 0) memory();
     else if (strcmp(what, "append") == 0) append(dir);
     else if (strcmp(what, "sync") == 0) sync_writes(dir);
     else if (strcmp(what, "send") == 0) send_file(dir);
-    else if (strcmp(what, "touch") == 0 && argc > 3) touch(dir, strtoll(argv[3], NULL, 10));
-    else die("echo | memory | append DIR | sync DIR | send DIR | touch DIR BYTES  [--seconds S]");
+    else if (strcmp(what, "touch") == 0 && optind + 2 < argc) touch(dir, strtoll(argv[optind + 2], NULL, 10));
+    else die("see the top of limits.c");
     return 0;
 }

@@ -28,7 +28,8 @@ class Goal:
 
     def text(self):
         v = f"1/{round(1 / self.value)}" if self.value < 1 and abs(1 / self.value - round(1 / self.value)) < 0.01 and self.value != 1 else f"{self.value:g}"
-        return f"{'≥' if self.op == '>=' else '≤'} {v}{' ' + UNITS[self.figure] if self.absolute else ' ×'}"
+        of = " × the machine's" if self.against == "limit" else " ×"
+        return f"{'≥' if self.op == '>=' else '≤'} {v}{' ' + UNITS[self.figure] if self.absolute else of}"
 
     def met(self, got):
         return got >= self.value if self.op == ">=" else got <= self.value
@@ -50,11 +51,22 @@ class Row:
     shown: tuple = ()     # figures without a goal that belong in the table
     quick: bool = True
     once: bool = False    # does not get better by repeating
+    limit: object = None  # the Limit of the machine that it is near
     network: bool = True  # needs no more than an address
 
     @property
     def safe(self):
         return "odradek" in self.sides
+
+
+@dataclasses.dataclass
+class Limit:
+    """What the machine does without a broker: `figure` of the row beside `theirs` of the program's."""
+    words: str
+    args: str  # of tests/bench/limits.c; "@" is the directory
+    figure: str
+    theirs: str
+    times: float = 1
 
 
 class Failed(Exception):
@@ -87,6 +99,15 @@ class Bench:
         flows = [f"--topic={topic}" if w == "@" else w for w in flows.split()]
         out = self.program("load", ["--broker", t.address, *pid, *how, *flows])
         return figures(out, 0, t.pid), out
+
+    def limit(self, limit):
+        """The best of the ways to do it."""
+        argv = [str(brokers.TOOLS / "limits"), *limit.args.replace("@", str(self.host.directory)).split(), "--seconds", "0.3" if self.quick else "1.5"]
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+        if p.returncode != 0:
+            raise Failed(f"{shlex.join(argv)}: {p.stderr}")
+        best = max if limit.figure in MORE_IS_BETTER else min
+        return {limit.figure: best(json.loads(line)[limit.theirs] for line in p.stdout.splitlines()) * limit.times}
 
     def rk(self, t, what, topic, count, *conf):
         pid = ["--pid", str(t.pid)] if t.pid else []
@@ -244,20 +265,27 @@ def table():
         Row("idle-connections", "10,000 idle connections that said ApiVersions", SAFE, idle_connections,
             [at_most("kb_each", 4, absolute=True), at_least("per_s", 5)], partitions=0, once=True),
         Row("api-versions", "ApiVersions, 16 connections × 8 in flight", CACHE, load("api-versions -c 16 -d 8"),
-            [at_least("per_s", 12), at_most("cpu_us", 1 / 12)], partitions=0),
-        Row("metadata", "Metadata, 4 × 2", CACHE, load("metadata @ -c 4 -d 2"), [at_least("per_s", 8)], shown=("cpu_us",)),
-        Row("produce-1", "produce 1×100 B, acks=1, 1 × 1", CACHE, load("produce @"), [at_least("per_s", 2), at_most("p99", 1 / 2)], shown=("p50",)),
+            [at_least("per_s", 12), at_most("cpu_us", 1 / 12)], partitions=0,
+            limit=Limit("echo", "echo -c 16 -d 8", "per_s", "per_s")),
+        Row("metadata", "Metadata, 4 × 2", CACHE, load("metadata @ -c 4 -d 2"), [at_least("per_s", 8)], shown=("cpu_us",),
+            limit=Limit("echo", "echo -c 4 -d 2", "per_s", "per_s")),
+        Row("produce-1", "produce 1×100 B, acks=1, 1 × 1", CACHE, load("produce @"), [at_least("per_s", 2), at_most("p99", 1 / 2)], shown=("p50",),
+            limit=Limit("echo", "echo -c 1 -d 1", "per_s", "per_s")),
         Row("produce-16x5", "produce 1×100 B, acks=1, 16 × 5", CACHE, load("produce @ -c 16 -d 5 --partitions 6"),
-            [at_least("per_s", 10), at_most("p99", 1 / 4), at_most("cpu_us", 1 / 10)]),
+            [at_least("per_s", 10), at_most("p99", 1 / 4), at_most("cpu_us", 1 / 10)],
+            limit=Limit("echo", "echo -c 16 -d 5", "per_s", "per_s")),
         Row("produce-16x5-all", "the same, acks=all", SAFE, load("produce @ -c 16 -d 5 --partitions 6 --acks all"),
             [at_least("per_s", 5), at_most("p99", 1)], shown=("cpu_us",)),
         Row("produce-100x100B", "produce 100×100 B, 6 × 2", CACHE, volume("produce @ -c 6 -d 2 --partitions 6 --records 100", mb, 10000),
-            [at_least("MB_per_s", 5), at_most("cpu_gb", 1 / 6)], megabytes=mb),
+            [at_least("MB_per_s", 5), at_most("cpu_gb", 1 / 6)], megabytes=mb,
+            limit=Limit("page cache", "append @ --block 65536", "MB_per_s", "MB_per_s")),
         Row("produce-64x1K", "produce 64×1 KiB, 6 × 2", CACHE, volume("produce @ -c 6 -d 2 --partitions 6 --records 64 --size 1024", mb, 65536),
-            [at_least("MB_per_s", 4), at_most("cpu_gb", 1 / 5)], megabytes=mb),
+            [at_least("MB_per_s", 4), at_most("cpu_gb", 1 / 5)], megabytes=mb,
+            limit=Limit("page cache", "append @ --block 65536", "MB_per_s", "MB_per_s")),
         Row("produce-900x1K-all", "produce 900×1 KiB, acks=all, 6 × 2", SAFE,
             volume("produce @ -c 6 -d 2 --partitions 6 --records 900 --size 1024 --acks all", mb, 921600),
-            [at_least("MB_per_s", 2), at_most("cpu_gb", 1 / 4)], megabytes=mb),
+            [at_least("MB_per_s", 2), at_most("cpu_gb", 1 / 4)], megabytes=mb,
+            limit=Limit("fdatasync", "sync @ --block 1048576", "MB_per_s", "MB_per_s")),
         Row("beside-bulk", "small produce beside 200 MB/s of bulk", SAFE, beside_bulk, [at_most("p99", 1 / 4)], megabytes=mb,
             shown=("p50", "p999")),
         Row("rk-acks1", "librdkafka produce 1 KiB, acks=1", CACHE, librdkafka("acks=1"), [at_least("MB_per_s", 1.3), at_most("cpu_gb", 1 / 4)],
@@ -272,18 +300,23 @@ def table():
             megabytes=1400),
         Row("fetch-1M", "fetch 1 MiB, 1 × 1", CACHE,
             after_fill("produce @ -c 6 -d 2 --partitions 6 --records 64 --size 1024", 600, 65536, "fetch @ --step 960"),
-            [at_least("MB_per_s", 1), at_most("cpu_gb", 0.8)], megabytes=600),
+            [at_least("MB_per_s", 1), at_most("cpu_gb", 0.8), at_least("MB_per_s", 0.85, against="limit")], megabytes=600,
+            limit=Limit("sending", "send @ --block 1048576 -c 1", "MB_per_s", "MB_per_s")),
         Row("fetch-1M-6x2", "fetch 1 MiB, 6 × 2", CACHE,
             after_fill("produce @ -c 6 -d 2 --partitions 6 --records 64 --size 1024", 600, 65536, "fetch @ -c 6 -d 2 --partitions 6 --step 960"),
-            [at_least("MB_per_s", 1), at_most("cpu_gb", 0.8)], megabytes=600),
+            [at_least("MB_per_s", 1), at_most("cpu_gb", 0.8), at_least("MB_per_s", 0.85, against="limit")], megabytes=600,
+            limit=Limit("sending", "send @ --block 1048576 -c 2", "MB_per_s", "MB_per_s")),
         Row("fetch-1K", "fetch 1 KiB, 16 × 4", CACHE,
             after_fill("produce @ -c 6 -d 5 --partitions 6", 10, 100, "fetch @ -c 16 -d 4 --partitions 6 --max-bytes 1024 --step 7"),
-            [at_least("per_s", 10), at_most("cpu_us", 1 / 10)]),
+            [at_least("per_s", 10), at_most("cpu_us", 1 / 10)],
+            limit=Limit("echo", "echo -c 16 -d 4", "per_s", "per_s")),
         Row("end-to-end", "end to end, 1,000 msg/s, acks=1", CACHE, end_to_end("1"),
-            [at_most("p50", 0.5), at_most("p99", 1 / 8), at_most("p999", 1 / 4)], partitions=1),
+            [at_most("p50", 0.5), at_most("p99", 1 / 8), at_most("p999", 1 / 4)], partitions=1,
+            limit=Limit("two echoes at that rate", "echo -c 1 -d 1 --rate 1000", "p50", "p50_us", times=2)),
         Row("end-to-end-all", "end to end, 1,000 msg/s, acks=all", SAFE, end_to_end("all"), [at_most("p50", 1.5), at_most("p99", 1 / 2)],
             partitions=1, shown=("p999",)),
-        Row("durable-1", "produce 1×100 B, acks=all, 1 partition", BOTH, durable(1), [], partitions=1, shown=("per_s", "p99")),
+        Row("durable-1", "produce 1×100 B, acks=all, 1 partition", BOTH, durable(1), [], partitions=1, shown=("per_s", "p99"),
+            limit=Limit("fdatasync", "sync @ --block 4096", "per_s", "per_s")),
         Row("durable-10", "… 10 partitions", BOTH, durable(10), [], partitions=10, shown=("per_s", "p99")),
         Row("durable-100", "… 100 partitions", BOTH, durable(100), [], partitions=100, shown=("per_s", "p99")),
         Row("durable-1000", "… 1,000 partitions", BOTH, durable(1000), [at_least("per_s", 20, against="kafka-sync")], partitions=1000,
