@@ -1,79 +1,104 @@
 /* Group commit: capture → make durable → publish (JOURNAL.md J1, J2, J6, J8, J19).
  *
- * Logs with something to commit stand in `dirty`. A commit takes all of them: in one critical section per log the end, its file position and the
- * segments written since the last capture (J2); then every segment is synced, several at a time on helper threads when there are several, and the
+ * Logs with something to commit stand in a lane's `dirty`. A commit takes all of them: in one critical section per log the end, its file position and
+ * the segments written since the last capture (J2); then every segment is synced, several at a time on helper threads when there are several, and the
  * directory of every log that has a new segment (J8); then, if all of it succeeded, `durable` becomes what was captured, and those who wait hear
- * it. One commit is in flight per log directory; what arrives meanwhile shares the next. Any failed sync is final for the directory (J6).
+ * it. A lane has one commit in flight; what arrives meanwhile shares the next. Any failed sync is final for the directory (J6).
  *
- * A log whose bytes since the last capture are all staged takes part in one journal group instead, if there is a journal: one write and one sync for
- * all of them; its segments are synced behind it (journal.c). The others go direct in the same commit (J1).
+ * A log whose bytes since the last capture are all staged goes by the group lane, if there is a journal: one write and one sync for all of them; its
+ * segments are synced behind it (journal.c). The others go by the direct lane (J1). The lanes do not wait for each other, so that small appends are
+ * not held up by the syncs of large ones; but a log is in one commit at a time, so that what is staged begins where `durable` is (J3).
  *
  *   IDLE -> GROUP | SYNC  captured        GROUP -> SYNC  the group is durable, or its logs go direct after all
  *   SYNC -> IDLE | MAKE   published       MAKE -> IDLE   there is a journal from now on, or never (J17)
  *
- * It advances in steps, each taken under commit.step: by the commit worker, or by a worker that waits (plog_wait_durable), so that waiting needs
- * no other thread. */
+ * A lane advances in steps, each taken under its `step`: by its worker, or by a worker that waits (plog_wait_durable), so that waiting needs no other
+ * thread. */
 #include "internal.h"
 
-enum { JOBS_PER_HELPER = 2, INDEX_BEHIND = 512 /* entries in memory before they are written behind */ };
+enum { INDEX_BEHIND = 512 /* entries in memory before they are written behind */ };
 
-static enum turn commit_turn(void *arg) { return commit_step(arg) ? TURN_MORE : TURN_IDLE; }
+static bool lane_step(struct lane *c);
+static enum turn lane_turn(void *arg) { return lane_step(arg) ? TURN_MORE : TURN_IDLE; }
 
-void commit_init(struct commit *c, struct log_dir *d)
+void commit_init(struct commit *commit, struct log_dir *d)
 {
-    *c = (struct commit){ .dir = d };
-    pthread_mutex_init(&c->step, NULL);
-    pthread_mutex_init(&c->mu, NULL);
-    pthread_cond_init(&c->cv, NULL);
-    list_init(&c->dirty);
-}
-
-void commit_start(struct commit *c)
-{
-    char name[32];
-    snprintf(name, sizeof(name), "commit-%d", c->dir->i);
-    atomic_store(&c->worker.w, worker_start(c->dir->logs->world, name, commit_turn, c));
-}
-
-void commit_stop(struct commit *c)
-{
-    kick_stop(&c->worker);
-    while (c->helpers_n > 0) worker_stop(&c->helpers[--c->helpers_n]);
-}
-
-void commit_free(struct commit *c)
-{
-    struct list *n;
-    while ((n = list_pop(&c->dirty))) {
-        struct plog *p = container_of(n, struct plog, dirty_link);
-        plog_unref(&p);
+    for (int i = 0; i < LANES; i++) {
+        struct lane *c = &commit->lane[i];
+        *c = (struct lane){ .commit = commit, .dir = d, .kind = (enum lane_kind)i };
+        pthread_mutex_init(&c->step, NULL);
+        pthread_mutex_init(&c->mu, NULL);
+        pthread_cond_init(&c->cv, NULL);
+        list_init(&c->dirty);
     }
-    mem_free(c->logs);
-    mem_free(c->jobs);
-    pthread_mutex_destroy(&c->step);
-    pthread_mutex_destroy(&c->mu);
-    pthread_cond_destroy(&c->cv);
+}
+
+void commit_start(struct commit *commit)
+{
+    for (int i = 0; i < LANES; i++) {
+        struct lane *c = &commit->lane[i];
+        char name[32];
+        snprintf(name, sizeof(name), "%s-%d", i == LANE_GROUP ? "commit" : "direct", c->dir->i);
+        atomic_store(&c->worker.w, worker_start(c->dir->logs->world, name, lane_turn, c));
+    }
+}
+
+void commit_stop(struct commit *commit)
+{
+    for (int i = 0; i < LANES; i++) kick_stop(&commit->lane[i].worker);
+    for (int i = 0; i < LANES; i++) {
+        struct lane *c = &commit->lane[i];
+        while (c->helpers_n > 0) worker_stop(&c->helpers[--c->helpers_n]);
+    }
+}
+
+void commit_free(struct commit *commit)
+{
+    for (int i = 0; i < LANES; i++) {
+        struct lane *c = &commit->lane[i];
+        struct list *n;
+        while ((n = list_pop(&c->dirty))) {
+            struct plog *p = container_of(n, struct plog, dirty_link);
+            plog_unref(&p);
+        }
+        mem_free(c->logs);
+        mem_free(c->jobs);
+        pthread_mutex_destroy(&c->step);
+        pthread_mutex_destroy(&c->mu);
+        pthread_cond_destroy(&c->cv);
+    }
+}
+
+/* The lane of what p has to commit now. Under p->mu. */
+static struct lane *lane_of(struct plog *p)
+{
+    bool group = p->staged && !p->unstaged && journal_ready(p->dir);
+    return &p->dir->commit.lane[group ? LANE_GROUP : LANE_DIRECT];
+}
+
+static void lane_add(struct lane *c, struct plog *p)
+{
+    pthread_mutex_lock(&c->mu);
+    list_push(&c->dirty, &p->dirty_link);
+    pthread_mutex_unlock(&c->mu);
 }
 
 void commit_want(struct plog *p)
 {
-    struct commit *c = &p->dir->commit;
     pthread_mutex_lock(&p->mu);
-    bool link = !p->dirty_queued;
-    p->dirty_queued = true;
+    struct lane *c = lane_of(p);
+    bool later = p->committing, link = !later && !p->dirty_queued;
+    if (later) p->commit_again = true;
+    if (link) p->dirty_queued = true;
     pthread_mutex_unlock(&p->mu);
-    if (link) {
-        plog_ref(p);
-        pthread_mutex_lock(&c->mu);
-        list_push(&c->dirty, &p->dirty_link);
-        pthread_mutex_unlock(&c->mu);
-    }
+    if (later) return;
+    if (link) lane_add(c, plog_ref(p));
     kick(&c->worker);
 }
 
 /* ---- capture ----------------------------------------------------------------------------------------------------------------------------- */
 
-static void add_job(struct commit *c, int *n, struct segment *seg, struct plog *log)
+static void add_job(struct lane *c, int *n, struct segment *seg, struct plog *log)
 {
     if (*n == c->jobs_cap) {
         c->jobs_cap = MAX(16, c->jobs_cap * 2);
@@ -85,7 +110,7 @@ static void add_job(struct commit *c, int *n, struct segment *seg, struct plog *
 
 /* Jobs for every segment of p that owes something (direct), or for none; and for the directory when a new segment's name is not durable (J8).
  * Under p->mu. */
-static void add_jobs(struct commit *c, int *n, struct plog *p, bool direct)
+static void add_jobs(struct lane *c, int *n, struct plog *p, bool direct)
 {
     bool names = false;
     for (int i = p->segs_n - 1; i >= 0; i--) {
@@ -100,36 +125,44 @@ static void add_jobs(struct commit *c, int *n, struct plog *p, bool direct)
     if (names) add_job(c, n, NULL, p);
 }
 
-static bool capture(struct commit *c)
+/* Takes what is to be committed; what is of the other lane's kind by now goes there. False: there was nothing. */
+static bool capture(struct lane *c)
 {
+    struct lane *other = &c->commit->lane[c->kind == LANE_GROUP ? LANE_DIRECT : LANE_GROUP];
     struct list dirty, *n;
+    bool strays = false;
     int jobs = 0;
     pthread_mutex_lock(&c->mu);
     list_take(&dirty, &c->dirty);
     pthread_mutex_unlock(&c->mu);
-    if (list_empty(&dirty)) return false;
 
-    bool ready = journal_ready(c->dir);
     c->logs_n = 0;
     c->files = 0;
-    c->grouped = false;
     while ((n = list_pop(&dirty))) {
         struct plog *p = container_of(n, struct plog, dirty_link);
+        struct staged *unused = NULL;
+        pthread_mutex_lock(&p->mu);
+        if (lane_of(p) != c) { /* what it has to commit is of the other kind by now */
+            pthread_mutex_unlock(&p->mu);
+            lane_add(other, p);
+            strays = true;
+            continue;
+        }
         if (c->logs_n == c->logs_cap) {
             c->logs_cap = MAX(16, c->logs_cap * 2);
             c->logs = mem_realloc(c->logs, (size_t)c->logs_cap * sizeof(*c->logs));
         }
-        struct staged *unused = NULL;
-        pthread_mutex_lock(&p->mu);
+        assert(!p->committing);
         struct segment *active = plog_active(p);
         p->dirty_queued = false;
+        p->committing = true;
         struct commit_log *cl = &c->logs[c->logs_n++];
         *cl = (struct commit_log){ .log = p,
                                    .end = p->end,
                                    .base = active ? active->base : 0,
                                    .at = active ? active->size : 0,
                                    .bytes = p->end_bytes,
-                                   .journal = ready && p->staged && !p->unstaged };
+                                   .journal = c->kind == LANE_GROUP };
         if (!dir_failed(c->dir)) { /* J1, J3: what is staged is all of [durable, end), and begins at durable */
             assert(p->unstaged || p->staged || p->end == p->durable);
             assert(p->unstaged || !p->staged || p->staged->first == p->durable);
@@ -145,7 +178,6 @@ static bool capture(struct commit *c)
             add_jobs(c, &jobs, p, !cl->journal);
             c->files++;
         }
-        c->grouped |= cl->journal;
         pthread_mutex_unlock(&p->mu);
         staged_free(unused);
     }
@@ -154,7 +186,8 @@ static bool capture(struct commit *c)
     c->jobs_next = c->jobs_running = 0;
     c->rc = 0;
     pthread_mutex_unlock(&c->mu);
-    return true;
+    if (strays) kick(&other->worker);
+    return c->logs_n > 0 || strays;
 }
 
 /* ---- make durable -------------------------------------------------------------------------------------------------------------------------- */
@@ -185,7 +218,7 @@ static int run_job(const struct commit_job *j)
 }
 
 /* Takes and runs one job: false when none is left to take. */
-static bool next_job(struct commit *c)
+static bool next_job(struct lane *c)
 {
     pthread_mutex_lock(&c->mu);
     if (c->jobs_next >= c->jobs_n) {
@@ -207,13 +240,13 @@ static bool next_job(struct commit *c)
 
 static enum turn helper_turn(void *arg) { return next_job(arg) ? TURN_MORE : TURN_IDLE; }
 
-static void call_helpers(struct commit *c)
+static void call_helpers(struct lane *c)
 {
-    int want = MIN(COMMIT_HELPERS, (c->jobs_n - 1) / JOBS_PER_HELPER);
+    int want = MIN(COMMIT_HELPERS, c->jobs_n - 1); /* syncs that wait for the disk together share its flush */
     if (!kick_able(&c->worker)) return;
     while (c->helpers_n < want) {
         char name[32];
-        snprintf(name, sizeof(name), "sync-%d-%d", c->dir->i, c->helpers_n);
+        snprintf(name, sizeof(name), "%s-%d-%d", c->kind == LANE_GROUP ? "commit" : "direct", c->dir->i, c->helpers_n);
         c->helpers[c->helpers_n++] = worker_start(c->dir->logs->world, name, helper_turn, c);
     }
     for (int i = 0; i < want; i++) worker_kick(c->helpers[i]);
@@ -227,7 +260,7 @@ static void publish_log(const struct commit_log *cl)
     pthread_mutex_lock(&p->mu);
     bool moved = cl->end > p->durable, paid = false;
     if (moved) p->durable = cl->end;
-    p->durable_seq = p->dir->journal.done;
+    p->durable_seq = journal_done(&p->dir->journal); /* a group under way holds nothing of p */
     if (!cl->journal && moved) {
         p->flushed = cl->end;
         paid = true;
@@ -239,17 +272,20 @@ static void publish_log(const struct commit_log *cl)
         p->mark_at = cl->at;
         p->mark_bytes = cl->bytes;
     }
+    bool again = p->commit_again;
+    p->committing = p->commit_again = false;
     if (moved) plog_tail_moved(p);
     struct segment *active = plog_active(p);
     bool maintain =
         (p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved) || (active && active->off.tail.n >= (size_t)INDEX_BEHIND * OFF_ENTRY);
     pthread_mutex_unlock(&p->mu);
     if (paid) journal_paid(p);
+    if (again) commit_want(p);
     if (moved) plog_notify(p);
     if (maintain) house_add(p);
 }
 
-static void finish(struct commit *c)
+static void finish(struct lane *c)
 {
     struct log_dir *d = c->dir;
     int64_t debt = atomic_load_explicit(&d->debt, memory_order_relaxed);
@@ -272,11 +308,11 @@ static void finish(struct commit *c)
     journal_settle(&d->journal);
     metric_add(M_commits, 1);
     c->logs_n = 0;
-    c->phase = c->files > 1 && journal_wanted(d) ? COMMIT_MAKE : COMMIT_IDLE;
+    c->phase = c->kind == LANE_DIRECT && c->files > 1 && journal_wanted(d) ? COMMIT_MAKE : COMMIT_IDLE;
 }
 
 /* The group cannot be written: its logs go direct after all (J1, J17). What was captured stays what was captured. */
-static void ungroup(struct commit *c)
+static void ungroup(struct lane *c)
 {
     int jobs = c->jobs_n;
     for (int i = 0; i < c->logs_n; i++) {
@@ -292,7 +328,7 @@ static void ungroup(struct commit *c)
     pthread_mutex_unlock(&c->mu);
 }
 
-static void write_group(struct commit *c)
+static void write_group(struct lane *c)
 {
     int rc = dir_failed(c->dir) ? -EIO : journal_write(&c->dir->journal, c);
     if (rc == 1) ungroup(c);
@@ -303,14 +339,14 @@ static void write_group(struct commit *c)
     }
 }
 
-bool commit_step(struct commit *c)
+static bool lane_step(struct lane *c)
 {
     bool worked = true;
     pthread_mutex_lock(&c->step);
     if (c->phase == COMMIT_IDLE) {
         worked = capture(c);
-        if (worked) c->phase = c->grouped ? COMMIT_GROUP : COMMIT_SYNC;
-        if (worked && !c->grouped) call_helpers(c);
+        if (c->logs_n > 0) c->phase = c->kind == LANE_GROUP ? COMMIT_GROUP : COMMIT_SYNC;
+        if (c->phase == COMMIT_SYNC) call_helpers(c);
     } else if (c->phase == COMMIT_GROUP) {
         write_group(c);
         c->phase = COMMIT_SYNC;
@@ -325,6 +361,13 @@ bool commit_step(struct commit *c)
         finish(c);
     }
     pthread_mutex_unlock(&c->step);
+    return worked;
+}
+
+bool commit_step(struct commit *commit)
+{
+    bool worked = false;
+    for (int i = 0; i < LANES; i++) worked |= lane_step(&commit->lane[i]);
     return worked;
 }
 

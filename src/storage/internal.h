@@ -2,9 +2,9 @@
  *
  * Locks, taken in rising order only:
  *   1 plog.maint   maintenance of one log: sealing, retention, deletion, recovery; held across system calls, workers (and a first use) only
- *   2 commit.step  one commit step of a log directory at a time; held across system calls, workers only
+ *   2 lane.step    one step of a lane of a directory's commit at a time; held across system calls, workers only
  *   3 plog.mu      the tail state; never across a system call
- *   4 leaves       log_dir.write_mu, commit.mu, journal.mu, house.mu, logs.mu, fdcache.mu: nothing is taken under them (fdcache.mu under none of
+ *   4 leaves       log_dir.write_mu, lane.mu, cooler.mu, journal.mu, house.mu, logs.mu, fdcache.mu: nothing is taken under them (fdcache.mu under none of
  *                  ours)
  * The append queue is no lock but an ownership (plog.q): only its owner writes to the active segment, rolls, and touches pend_*, run, next. */
 #pragma once
@@ -104,8 +104,10 @@ struct plog {
     struct list queue; /* of struct append */
     int q_waiters;
     pthread_cond_t q_cv;
-    bool dirty_queued;      /* linked in the directory's commit */
-    struct list dirty_link; /* under commit.mu */
+    bool dirty_queued;      /* linked in a lane of the directory's commit */
+    bool committing;        /* captured, and not published yet: it is in no other commit */
+    bool commit_again;      /* asked for meanwhile */
+    struct list dirty_link; /* under lane.mu */
     int64_t debt;           /* bytes counted in dir->debt by appends, and not synced in the segments yet (J20) */
     int64_t unflushed;      /* records appended since the last capture (flush.messages > 1) */
     int64_t flush_due_us;   /* flush.ms; INT64_MAX: not waiting */
@@ -159,27 +161,34 @@ struct commit_job {
 };
 enum commit_phase { COMMIT_IDLE, COMMIT_GROUP, COMMIT_SYNC, COMMIT_MAKE };
 enum { COMMIT_HELPERS = 7 };
-struct commit {
+/* Small appends do not wait for the syncs of large ones: what goes by the journal has one lane, what goes direct the other. A log is in one commit at
+ * a time. */
+enum lane_kind { LANE_GROUP, LANE_DIRECT, LANES };
+struct lane {
+    struct commit *commit;
     struct log_dir *dir;
-    pthread_mutex_t step; /* whoever holds it makes a step */
+    enum lane_kind kind;
+    pthread_mutex_t step; /* whoever holds it makes a step; down to jobs_cap */
     enum commit_phase phase;
     struct commit_log *logs;
     int logs_n, logs_cap;
+    int files; /* logs with something to commit, of this commit */
+    struct worker *helpers[COMMIT_HELPERS];
+    int helpers_n;
     struct commit_job *jobs;
     int jobs_cap;
-    int files;    /* logs with something to commit, of this commit */
-    bool grouped; /* some of them by the journal */
-    pthread_mutex_t mu;
+    pthread_mutex_t mu; /* down to rc */
     pthread_cond_t cv;
     struct list dirty; /* of plog.dirty_link, each with a reference */
     int jobs_n, jobs_next, jobs_running;
     int rc; /* of the first job that failed */
     struct kicked worker;
-    struct worker *helpers[COMMIT_HELPERS]; /* under step */
-    int helpers_n;
+};
+struct commit {
+    struct lane lane[LANES];
 };
 
-/* The journal while running. Groups are written under commit.step, one at a time (J6). */
+/* The journal while running. Groups are written under the group lane's step, one at a time (J6). */
 enum journal_state {
     JOURNAL_OFF,   /* not wanted, or there is no room: every commit goes direct */
     JOURNAL_NONE,  /* made when a commit has to sync more than one file (J17) */
@@ -188,7 +197,7 @@ enum journal_state {
 };
 struct journal {
     struct log_dir *dir;
-    _Atomic int state; /* enum journal_state; changed under commit.step */
+    _Atomic int state; /* enum journal_state; changed under a lane's step: made by the direct one, closed by the other */
     int fd;
     char *path;
     struct journal_ids ids;
@@ -198,7 +207,7 @@ struct journal {
     int64_t next, done; /* seq of the next group; of the newest whose sync returned */
     int64_t told;       /* oldest live seq as that one says */
     struct list owing;  /* of plog.journal_link, rising journal_from */
-    struct iovec *iov;  /* commit.step's */
+    struct iovec *iov;  /* the group lane's */
     int iov_cap;
     struct kicked syncer;
 };
@@ -403,11 +412,12 @@ struct staged *journal_stage(const struct plog *p, int64_t base, uint32_t at, in
                              int v_n, size_t n);
 void staged_free(struct staged *s);     /* the whole chain */
 bool journal_wanted(struct log_dir *d); /* would it be made? */
-void journal_make(struct journal *j);   /* commit.step held: NONE -> READY, or OFF when there is no room */
-/* commit.step held: one group of everything staged in c->logs: 0, durable; 1: not possible now, these logs go direct; or -errno, final (J6). */
-int journal_write(struct journal *j, struct commit *c);
-void journal_settle(struct journal *j); /* a commit is over: kicks the sync worker when there is much to do */
-void journal_paid(struct plog *p);      /* all that groups hold of p is synced in its segments, or p is gone: released (J7) */
+void journal_make(struct journal *j);   /* direct lane: NONE -> READY, or OFF when there is no room */
+/* Group lane: one group of everything staged in its logs: 0, durable; 1: not possible now, these logs go direct; or -errno, final (J6). */
+int journal_write(struct journal *j, const struct lane *c);
+int64_t journal_done(struct journal *j); /* seq of the newest group whose sync returned */
+void journal_settle(struct journal *j);  /* a commit is over: kicks the sync worker when there is much to do */
+void journal_paid(struct plog *p);       /* all that groups hold of p is synced in its segments, or p is gone: released (J7) */
 bool journal_sync_oldest(
     struct journal *j); /* syncs the log that holds the oldest group: false when none does, or it must wait for a commit */
 int journal_remove(struct journal *j); /* clean stop, nothing is owed: 0 or -errno */

@@ -12,7 +12,7 @@
 enum { FIRST_SIZE = 4 * 1024 * 1024, PIECE = 8 * 1024 * 1024, ZEROES = 256 * 1024 };
 
 static int state_of(const struct journal *j) { return atomic_load_explicit(&j->state, memory_order_acquire); }
-static void enter(struct journal *j, enum journal_state to) /* commit.step held, or nobody else is there */
+static void enter(struct journal *j, enum journal_state to) /* a lane's step held, or nobody else is there */
 {
     assert(to != JOURNAL_NONE);
     atomic_store_explicit(&j->state, to, memory_order_release);
@@ -67,6 +67,14 @@ struct staged *journal_stage(const struct plog *p, int64_t base, uint32_t at, in
     }
     assert(to == s->bytes + s->n);
     return s;
+}
+
+int64_t journal_done(struct journal *j)
+{
+    pthread_mutex_lock(&j->mu);
+    int64_t done = j->done;
+    pthread_mutex_unlock(&j->mu);
+    return done;
 }
 
 void staged_free(struct staged *s)
@@ -250,7 +258,7 @@ static bool find_room(struct journal *j, int64_t len, bool spare, struct ring_sp
     return found;
 }
 
-int journal_write(struct journal *j, struct commit *c)
+int journal_write(struct journal *j, const struct lane *c)
 {
     int64_t length = JOURNAL_HEAD;
     int n = 0;
