@@ -26,7 +26,7 @@ need() {
 
 need_build() {
   need build-essential cmake ninja-build pkg-config python3 libuv1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev \
-    libisal-dev libssl-dev libjansson-dev libsystemd-dev
+    libisal-dev libssl-dev libjansson-dev
 }
 
 # build PRESET [TARGET...] : configures where needed and builds everything of it, or the targets.

@@ -409,6 +409,9 @@ static const char *judge(const struct recovery *rv, const struct segment *s, int
     return batch_verify(whole, (size_t)h->size) == 0 ? NULL : "checksum";
 }
 
+/* The metadata log has no recovery point and is walked at every start; after a clean stop all of it is synced. */
+static bool closed_clean(const struct plog *p) { return p->no_journal && p->dir->was_clean; }
+
 static int recover_segment(struct recovery *rv, int i)
 {
     struct plog *p = rv->log;
@@ -421,12 +424,14 @@ static int recover_segment(struct recovery *rv, int i)
     const char *bad = NULL;
     int rc, fd = seg_pin(s, false);
     if (fd < 0) return err_of_errno(fd);
-    rc = fs->datasync(fs, fd); /* J15: then read what the disk has, not what a failed sync left in memory */
-    if (rc < 0) {
-        seg_unpin(s);
-        return err_of_errno(rc);
+    if (!closed_clean(p)) {
+        rc = fs->datasync(fs, fd); /* J15: then read what the disk has, not what a failed sync left in memory */
+        if (rc < 0) {
+            seg_unpin(s);
+            return err_of_errno(rc);
+        }
+        fs->forget(fs, fd, 0, s->size);
     }
-    fs->forget(fs, fd, 0, s->size);
 
     struct walk w;
     struct batch_head h;
@@ -549,7 +554,7 @@ static int recover_from(struct plog *p, int64_t r, struct why *w)
         pstate_set_end(&p->ps, r);
         end = r;
     }
-    rc = p->logs->fs->sync_dir(p->logs->fs, p->path);
+    rc = closed_clean(p) && !rv.cut && active == plog_active(p) ? 0 : p->logs->fs->sync_dir(p->logs->fs, p->path);
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     set_ends(p, end);
     p->appended = true; /* its indexes are not on disk yet: R stays below its end (J9) */
