@@ -35,8 +35,10 @@ COMPILED = [[(name, re.compile(pattern)) for name, pattern in parts] for parts i
 
 
 def record(pid, seconds, file):
-    subprocess.run(["perf", "record", "-q", "-F", "1999", "--call-graph", "fp", "-p", str(pid), "-o", str(file), "--", "sleep", str(seconds)], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    p = subprocess.run(["perf", "record", "-q", "-F", "1999", "--call-graph", "fp", "-p", str(pid), "-o", str(file), "--", "sleep", str(seconds)],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if p.returncode != 0:
+        sys.exit(f"perf does not work here: {p.stderr.strip()}")
 
 
 def stacks_of(file):

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SLOT_MAX = 4096, IOV = 128, EVENTS = 512, INPUT = 256 * 1024, DRAIN_S = 30 };
+enum { SLOT_MAX = 4096, IOV = 128, EVENTS = 512, INPUT = 256 * 1024, DRAIN_S = 45 };
 
 struct conn {
     struct flow *flow;
