@@ -103,7 +103,7 @@ int logs_delete_partition(struct logs *l, struct plog *p);
  * On an offline directory nothing is written. Blocks. */
 int logs_close(struct logs *l, int64_t broker_epoch);
 
-/* Called on a worker whenever a directory goes offline (failed sync or EIO; J6); all_gone when it was the last one. */
+/* Called on a worker whenever a directory goes offline (failed sync or EIO; J6), and for those that are; all_gone when it was the last one. */
 void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gone), void *arg);
 
 /* Called, on any thread, whenever plog_broken of some log begins to say so. From now on logs that a clean start trusted are looked into, one after
@@ -222,10 +222,11 @@ struct plog_read {
     struct aborted_txn *aborted; /* out: READ_STABLE only; -1 count otherwise */
     int32_t aborted_n;
 };
-/* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE, E_GONE, E_IO. A fetch between watermark and end is empty without error. */
+/* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE (also when the disk could not read: its directory goes offline), E_GONE,
+ * E_NO_FILES, E_NO_MEMORY, E_CORRUPT, E_CORRUPT_MESSAGE (damage, and what follows it begins above offset). A fetch between watermark and end is empty without error. */
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
 /* How many bytes a fetch from `offset` could return now; INT32_MAX when it begins in a segment that is not the newest one: such a fetch is not
- * worth waiting for more (as Kafka). 0: nothing. No I/O for tail readers. */
+ * worth waiting for more (as Kafka); and when it would fail. 0: nothing. No I/O for tail readers. */
 int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c);
 /* Bytes appended in this run up to the high watermark: rises with every record that becomes visible. For WATCH_BYTES, which spares those who
  * want many bytes from being woken by every few. */

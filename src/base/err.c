@@ -47,6 +47,8 @@ int err_of_errno(int neg)
     case EEXIST: return E_EXISTS;
     case EAGAIN: return E_LOCKED;
     case ENOMEM: return E_NO_MEMORY;
+    case EMFILE:
+    case ENFILE: return E_NO_FILES;
     case EINVAL: return E_INVALID;
     default: return E_IO;
     }

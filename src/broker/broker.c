@@ -92,8 +92,15 @@ static void on_broken(void *arg) { meta_log_broken(((struct broker *)arg)->meta)
 
 void broker_on_failed(struct broker *b, void (*fn)(void *arg), void *arg)
 {
-    b->failed = fn;
+    int alive = 0;
     b->failed_arg = arg;
+    b->failed = fn;
+    for (int i = 0; i < logs_dirs(b->logs); i++) {
+        struct log_dir_info d;
+        logs_dir_info(b->logs, i, &d);
+        alive += !d.offline;
+    }
+    if (alive == 0) fn(arg); /* the last one failed during the start */
 }
 
 int broker_open(struct world *w, const struct conf *conf, int loops, struct broker **out, struct why *why)

@@ -252,7 +252,7 @@ static int write_checkpoint(struct log_dir *d, const struct plog *gone)
     for (int i = 0; i < n; i++) plog_unref(&v[i]);
     mem_free(v);
     mem_free(e);
-    return rc == 0 || rc == E_NO_SPACE ? rc : dir_fail(d, "checkpoint", d->path, rc);
+    return rc == 0 || err_passes(rc) ? rc : dir_fail(d, "checkpoint", d->path, rc);
 }
 
 void clean_forget(struct plog *p)
@@ -282,8 +282,7 @@ static int io_failed(struct cleaner *c, const char *what, int neg)
     bool gone = p->gone;
     pthread_mutex_unlock(&p->mu);
     if (gone) return E_GONE;
-    if (rc == E_NO_SPACE || rc == E_NO_MEMORY) return rc;
-    if (neg == -EMFILE || neg == -ENFILE) return E_NO_MEMORY;
+    if (err_passes(rc)) return rc;
     return dir_fail(p->dir, what, p->path, rc);
 }
 
@@ -298,7 +297,7 @@ static int read_begin(struct cleaner *c, int64_t from)
     int rc = from > s->base ? seg_lookup(s, from, &pos) : 0;
     if (rc < 0) return rc;
     int fd = seg_pin(s, false);
-    if (fd < 0) return fd == -ENOENT ? E_GONE : fd == -EMFILE || fd == -ENFILE ? E_NO_MEMORY : E_IO;
+    if (fd < 0) return fd == -ENOENT ? E_GONE : err_of_errno(fd);
     if (c->walk.buf)
         c->walk = (struct walk){
             .fs = c->logs->fs, .fd = fd, .at = pos, .limit = s->size, .buf = c->walk.buf, .cap = c->walk.cap, .own = true
@@ -674,8 +673,9 @@ static void clean_drop(struct cleaner *c)
 static void clean_failed(struct cleaner *c, int rc)
 {
     struct plog *p = c->log;
+    rc = plog_read_failed(p, rc);
     bool quiet = rc == E_GONE || rc == E_OFFLINE || rc == E_CLOSING || dir_failed(p->dir);
-    if (rc == E_NO_SPACE || rc == E_NO_MEMORY) {
+    if (err_passes(rc)) {
         if (!c->no_space_told) log_warn("storage", "no room to clean, trying again later", KV_STR("log", p->name), KV_ERR(rc));
         c->no_space_told = true;
     } else if (!quiet) {

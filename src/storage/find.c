@@ -84,7 +84,8 @@ int plog_find_time(struct plog *p, int64_t ts, enum read_upto upto, int64_t *off
             struct walk w;
             struct batch_head h;
             walk_begin(&w, p->logs->fs, fd, at, v.size, NULL, 16 * KiB);
-            while ((rc = walk_peek(&w, &h, NULL)) == 1) {
+            while ((rc = walk_peek(&w, &h, NULL)) == 1 ||
+                   (rc == E_CORRUPT_MESSAGE && (rc = walk_resync(&w, &h, v.seg->base)) == 1)) {
                 if (h.magic == 2 && h.base_offset >= v.bound) {
                     rc = 0;
                     break;
@@ -102,7 +103,7 @@ int plog_find_time(struct plog *p, int64_t ts, enum read_upto upto, int64_t *off
         if (rc == 1) break;
     }
     bytes_free(&scratch);
-    if (rc < 0) return rc;
+    if (rc < 0) return plog_read_failed(p, rc);
     *offset = hit.offset;
     *timestamp = hit.timestamp;
     *epoch = hit.epoch;
@@ -172,5 +173,5 @@ int plog_find_max_time(struct plog *p, enum read_upto upto, int64_t *offset, int
     *offset = hit.offset;
     *timestamp = hit.timestamp;
     *epoch = hit.epoch;
-    return MIN(rc, 0);
+    return MIN(plog_read_failed(p, rc), 0);
 }

@@ -59,18 +59,26 @@ static void tell_offline(struct logs *l)
     }
     free_logs(v, n);
     for (int i = 0; i < l->dirs_n; i++) alive += !dir_failed(&l->dirs[i]);
-    for (int i = 0; i < l->dirs_n; i++) {
+    pthread_mutex_lock(&l->house.mu);
+    void (*fn)(void *arg, int dir, bool all_gone) = l->house.on_offline;
+    void *arg = l->house.on_offline_arg;
+    pthread_mutex_unlock(&l->house.mu);
+    for (int i = 0; fn && i < l->dirs_n; i++) {
         struct log_dir *d = &l->dirs[i];
         if (!dir_failed(d) || d->failure_told) continue;
         d->failure_told = true;
-        if (l->house.on_offline) l->house.on_offline(l->house.on_offline_arg, i, alive == 0);
+        fn(arg, i, alive == 0);
     }
 }
 
 void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gone), void *arg)
 {
+    pthread_mutex_lock(&l->house.mu);
     l->house.on_offline_arg = arg;
     l->house.on_offline = fn;
+    l->house.dirs_failed = true; /* those that failed before anybody listened are told now */
+    pthread_mutex_unlock(&l->house.mu);
+    house_kick(l);
 }
 
 /* ---- sealing ------------------------------------------------------------------------------------------------------------------------------ */
@@ -78,9 +86,9 @@ void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gon
 /* What failed on the way is tried again later when it was room, and is final otherwise. */
 static int maint_failed(struct plog *p, const char *what, int rc)
 {
-    if (rc == E_NO_SPACE) {
-        log_warn("storage", "no space for indexes or snapshots, trying again later", KV_STR("log", p->name),
-                 KV_STR("what", what));
+    if (err_passes(rc)) {
+        log_warn("storage", "indexes or snapshots not written, trying again later", KV_STR("log", p->name), KV_STR("what", what),
+                 KV_ERR(rc));
         return rc;
     }
     pthread_mutex_lock(&p->mu);
@@ -256,7 +264,7 @@ int house_checkpoint_dir(struct log_dir *d)
     mem_free(marks);
     free_logs(v, n);
     pthread_mutex_unlock(&l->house.checkpoint_mu);
-    if (rc == 0 || rc == E_NO_SPACE) return rc;
+    if (rc == 0 || err_passes(rc)) return rc;
     return dir_fail(d, "checkpoint", d->path, rc);
 }
 

@@ -334,6 +334,10 @@ static inline bool dir_failed(const struct log_dir *d) { return atomic_load_expl
 /* J6: from here on nothing of this directory is acknowledged, moved or retried. Any thread; the telling happens on the house worker. Returns
  * E_OFFLINE. */
 int dir_fail(struct log_dir *d, const char *what, const char *path, int err);
+/* For want of something that may be there later: no reason to give a directory up. */
+static inline bool err_passes(int rc) { return rc == E_NO_SPACE || rc == E_NO_MEMORY || rc == E_NO_FILES; }
+/* rc of reading p's files: a disk that cannot read (E_IO) takes the directory offline, as in Kafka: E_OFFLINE then. */
+static inline int plog_read_failed(struct plog *p, int rc) { return rc == E_IO ? dir_fail(p->dir, "read", p->path, rc) : rc; }
 
 /* ---- plog.c ---- */
 struct plog *plog_new(struct log_dir *d, const struct plog_spec *spec);                      /* not registered; no file touched */

@@ -763,6 +763,7 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
         rc = logs_look_into(p, w);
         found = rc < 0 && st.is_dir;
     } else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
+    rc = plog_read_failed(p, rc);
     if (rc < 0 && found && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     if (rc == 0) rc = enter(p);
     if (rc == 0) take_entry(p->dir, spec->topic, spec->partition);
@@ -921,7 +922,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
         if (rc < 0) rc = dir_fail(p->dir, "deletion", p->path, rc);
         if (rc == 0) rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for a later log's of this name */
         if (rc == 0) clean_forget(p);
-        if (rc == E_NO_SPACE) rc = 0;
+        if (err_passes(rc)) rc = 0;
         if (!dir_failed(p->dir)) house_doom(p->dir, path, true, p->conf.file_delete_delay_ms);
     }
     pthread_mutex_unlock(&p->maint);

@@ -212,7 +212,9 @@ static int look_segment(struct look_walk *k, int64_t base, int64_t limit, int64_
             u->at = at;
             if (u->from < base) u->from = base;
             u->cut = u->from >= k->r;
-            bool more = !u->cut && walk_resync(&w, &h, MAX(base, k->expected)) && batch_last_offset(&h) < limit;
+            rc = u->cut ? 0 : walk_resync(&w, &h, MAX(base, k->expected));
+            if (rc < 0) break;
+            bool more = rc == 1 && batch_last_offset(&h) < limit;
             u->bytes = (more ? w.at : size) - at;
             if (more) u->to = h.base_offset;
             k->ended = u->cut;

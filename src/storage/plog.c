@@ -180,7 +180,8 @@ bool plog_is_warm(struct plog *p)
 static int broken(struct plog *p, int rc, const struct why *why)
 {
     struct house *h = &p->logs->house;
-    if (rc >= 0 || dir_failed(p->dir)) return rc;
+    rc = plog_read_failed(p, rc);
+    if (rc >= 0 || err_passes(rc) || dir_failed(p->dir)) return rc;
     log_error("storage", "log cannot be opened", KV_STR("log", p->name), KV_STR("why", why->text), KV_ERR(rc));
     if (rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     pthread_mutex_lock(&p->mu);
@@ -278,7 +279,7 @@ int plog_write_epochs(struct plog *p)
     pthread_mutex_lock(&p->mu);
     p->epochs_dirty = true;
     pthread_mutex_unlock(&p->mu);
-    return rc == E_NO_SPACE ? rc : dir_fail(p->dir, "leader-epoch-checkpoint", p->path, rc);
+    return err_passes(rc) ? rc : dir_fail(p->dir, "leader-epoch-checkpoint", p->path, rc);
 }
 
 void plog_set_leader_epoch(struct plog *p, int32_t epoch)

@@ -15,6 +15,16 @@ enum {
 
 /* ---- finding the place ------------------------------------------------------------------------------------------------------------------ */
 
+/* The house worker builds a sealed segment's indexes anew. */
+static void rebuild_index(struct segment *s)
+{
+    pthread_mutex_lock(&s->log->mu);
+    bool add = s->sealed && !s->rebuild;
+    if (add) s->rebuild = true;
+    pthread_mutex_unlock(&s->log->mu);
+    if (add) house_add(s->log);
+}
+
 /* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. */
 static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, uint32_t *at, struct batch_head *h)
 {
@@ -23,7 +33,8 @@ static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, ui
     if (limit == 0) return 0;
     if (offset > s->base) {
         int rc = seg_lookup(s, offset, &from);
-        if (rc < 0 && rc != E_NOT_FOUND) return rc;
+        if (rc < 0 && rc != E_NOT_FOUND && rc != E_CORRUPT) return rc;
+        if (rc < 0) rebuild_index(s); /* gone, or shorter than it was: somebody else touched it */
         if (rc < 0 || from >= limit) from = 0;
     }
     int fd = seg_pin(s, false);
@@ -45,14 +56,13 @@ again:
     if (rc == E_CORRUPT_MESSAGE && from > 0 && w.at == from && batches == 0) {
         log_warn("storage", "index points to no batch, rebuilding it", KV_STR("log", s->log->name), KV_I64("segment", s->base),
                  KV_I64("position", from));
-        pthread_mutex_lock(&s->log->mu);
-        s->rebuild = true;
-        pthread_mutex_unlock(&s->log->mu);
-        house_add(s->log);
+        rebuild_index(s);
         from = 0;
         goto again;
     }
-    if (rc == E_CORRUPT_MESSAGE && walk_resync(&w, h, s->base)) { /* damage in synced data: what follows it works */
+    int more = rc == E_CORRUPT_MESSAGE ? walk_resync(&w, h, s->base) : 0;
+    if (more < 0) rc = more;
+    if (more == 1) { /* damage in synced data: what follows it works */
         if (h->base_offset > offset) rc = E_CORRUPT_MESSAGE;
         else if (batch_last_offset(h) >= offset) rc = 1;
         else {
@@ -61,13 +71,7 @@ again:
             rc = 0;
         }
     }
-    if (rc == 1 && w.at - from > LONG_WALK && batches > LONG_WALK_BATCHES) {
-        pthread_mutex_lock(&s->log->mu);
-        bool add = s->sealed && !s->rebuild;
-        if (add) s->rebuild = true;
-        pthread_mutex_unlock(&s->log->mu);
-        if (add) house_add(s->log);
-    }
+    if (rc == 1 && w.at - from > LONG_WALK && batches > LONG_WALK_BATCHES) rebuild_index(s);
     seg_unpin(s);
     *at = (uint32_t)w.at;
     return rc;
@@ -104,8 +108,8 @@ struct place {
 };
 
 /* Finds where a read from `offset` begins. 1 with *pl; 0: nothing readable there; or an error. *at: the offsets it was judged by. */
-static int find_place(struct plog *p, int64_t offset, enum read_upto upto, const struct plog_cursor *c, struct plog_offsets *at,
-                      struct place *pl)
+static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, const struct plog_cursor *c,
+                          struct plog_offsets *at, struct place *pl)
 {
     *pl = (struct place){ 0 };
     int64_t from = offset;
@@ -163,7 +167,13 @@ static int find_place(struct plog *p, int64_t offset, enum read_upto upto, const
         if (rc == 0 && next != INT64_MAX) from = next; /* a gap that compaction left at its end */
         else if (!deleted) return 0;
     }
-    return E_IO;
+    return E_CORRUPT;
+}
+
+static int find_place(struct plog *p, int64_t offset, enum read_upto upto, const struct plog_cursor *c, struct plog_offsets *at,
+                      struct place *pl)
+{
+    return plog_read_failed(p, look_for_place(p, offset, upto, c, at, pl));
 }
 
 /* ---- plog_read -------------------------------------------------------------------------------------------------------------------------- */
@@ -227,7 +237,7 @@ again:
     int fd = seg_pin(pl.seg, false);
     if (fd < 0) {
         seg_unref(&pl.seg);
-        if (fd != -ENOENT) return err_of_errno(fd);
+        if (fd != -ENOENT) return plog_read_failed(p, err_of_errno(fd));
         plog_offsets(p, &r->at); /* deleted between the two */
         return r->at.gone ? E_GONE : E_OFFSET_OUT_OF_RANGE;
     }
@@ -237,7 +247,13 @@ again:
             uint8_t buf[128];
             struct walk w;
             walk_begin(&w, p->logs->fs, fd, pl.at, pl.limit, buf, sizeof(buf));
-            pl.have_head = walk_peek(&w, &pl.head, NULL) == 1;
+            rc = walk_peek(&w, &pl.head, NULL);
+            if (rc < 0 && rc != E_CORRUPT_MESSAGE) {
+                seg_unpin(pl.seg);
+                seg_unref(&pl.seg);
+                return plog_read_failed(p, rc);
+            }
+            pl.have_head = rc == 1;
         }
         if (pl.have_head) want = MAX(want, (uint32_t)pl.head.size);
     }
@@ -267,7 +283,7 @@ again:
         bool replaced = pl.seg->deleted; /* by a cleaned one: then its transaction index need not be what we read */
         pthread_mutex_unlock(&p->mu);
         if (rc < 0 || replaced) range_release(&r->range);
-        if (rc < 0) return rc;
+        if (rc < 0) return plog_read_failed(p, rc);
         if (replaced) goto again;
     }
     return 0;
@@ -277,7 +293,7 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
 {
     struct plog_offsets at;
     struct place pl;
-    if (!plog_is_warm(p) && plog_warm(p) < 0) return 0;
+    if (!plog_is_warm(p) && plog_warm(p) < 0) return INT32_MAX;
 
     /* At the very end, as a parked reader is, or with a cursor in the segment of the bound: no file is touched. */
     pthread_mutex_lock(&p->mu);
@@ -289,7 +305,8 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
     if (nothing) return 0;
     if (near && n > 0) return n;
 
-    if (find_place(p, offset, upto, c, &at, &pl) <= 0) return 0;
+    int rc = find_place(p, offset, upto, c, &at, &pl);
+    if (rc <= 0) return rc < 0 ? INT32_MAX : 0;
     if (c) {
         pthread_mutex_lock(&p->mu);
         int i = plog_seg_at(p, pl.seg->base);

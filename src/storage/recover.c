@@ -311,9 +311,9 @@ static int replay(struct plog *p, int64_t to)
         struct walk w;
         struct batch_head h;
         walk_begin(&w, p->logs->fs, fd, at, s->size, NULL, 64 * KiB);
-        while ((rc = walk_peek(&w, &h, NULL)) == 1 || (rc == E_CORRUPT_MESSAGE && walk_resync(&w, &h, s->base))) {
+        while ((rc = walk_peek(&w, &h, NULL)) == 1 || (rc == E_CORRUPT_MESSAGE && (rc = walk_resync(&w, &h, s->base)) == 1)) {
             if (batch_last_offset(&h) >= to) break;
-            if (batch_last_offset(&h) >= p->ps.end && take_producer(p, &w, &h, NULL) < 0) break;
+            if (batch_last_offset(&h) >= p->ps.end && (rc = take_producer(p, &w, &h, NULL)) < 0) break;
             walk_skip(&w, &h);
         }
         walk_end(&w);
@@ -445,7 +445,9 @@ static int recover_segment(struct recovery *rv, int i)
         bad = rc < 0 ? "no whole batch" : judge(rv, s, limit_offset, &h, whole);
         if (bad && (rv->expected < 0 ? s->base : rv->expected) < rv->r) { /* damage in what was synced: never dropped */
             int64_t at = w.at;
-            bool more = walk_resync(&w, &h, MAX(s->base, rv->expected)) && batch_last_offset(&h) < limit_offset;
+            rc = walk_resync(&w, &h, MAX(s->base, rv->expected));
+            if (rc < 0) goto out;
+            bool more = rc == 1 && batch_last_offset(&h) < limit_offset;
             log_error("storage", "damaged bytes below the recovery point, kept as they are", KV_STR("log", p->name),
                       KV_I64("segment", s->base), KV_I64("position", at), KV_I64("to", more ? w.at : s->size),
                       KV_I64("offset", rv->expected), KV_STR("reason", bad));

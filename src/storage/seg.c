@@ -192,12 +192,13 @@ int walk_peek(struct walk *w, struct batch_head *h, const uint8_t **whole)
     return 1;
 }
 
-bool walk_resync(struct walk *w, struct batch_head *h, int64_t base)
+int walk_resync(struct walk *w, struct batch_head *h, int64_t base)
 {
     uint8_t *buf = mem_alloc(RESYNC), *whole = NULL;
     bool found = false;
+    ssize_t got = 0;
     for (int64_t at = w->at + 1; !found && at + BATCH_HEADER <= w->limit;) {
-        ssize_t got = w->fs->pread(w->fs, w->fd, buf, (size_t)MIN((int64_t)RESYNC, w->limit - at), at);
+        got = w->fs->pread(w->fs, w->fd, buf, (size_t)MIN((int64_t)RESYNC, w->limit - at), at);
         if (got < BATCH_HEADER) break;
         ssize_t i = 0;
         for (; !found && i + BATCH_HEADER <= got; i++) {
@@ -206,15 +207,17 @@ bool walk_resync(struct walk *w, struct batch_head *h, int64_t base)
             if (h->base_offset < base || batch_last_offset(h) < h->base_offset || batch_last_offset(h) - base > INT32_MAX)
                 continue;
             whole = mem_alloc((size_t)h->size);
-            found = w->fs->pread(w->fs, w->fd, whole, (size_t)h->size, at + i) == h->size &&
-                    batch_verify(whole, (size_t)h->size) == 0;
+            ssize_t all = w->fs->pread(w->fs, w->fd, whole, (size_t)h->size, at + i);
+            found = all == h->size && batch_verify(whole, (size_t)h->size) == 0;
             mem_free(whole);
             if (found) w->at = at + i;
+            if (all < 0) got = all; /* ends both loops */
         }
+        if (got < 0) break;
         at += i;
     }
     mem_free(buf);
-    return found;
+    return got < 0 ? err_of_errno((int)got) : found;
 }
 
 /* ---- loading, rebuilding ------------------------------------------------------------------------------------------------------------------ */
@@ -301,14 +304,13 @@ int seg_rebuild(struct segment *s)
     struct walk w;
     walk_begin(&w, s->dir->logs->fs, fd, 0, size, NULL, 64 * KiB);
     struct batch_head h;
-    while ((rc = walk_peek(&w, &h, NULL)) == 1 || (rc == E_CORRUPT_MESSAGE && walk_resync(&w, &h, s->base))) {
+    while ((rc = walk_peek(&w, &h, NULL)) == 1 || (rc == E_CORRUPT_MESSAGE && (rc = walk_resync(&w, &h, s->base)) == 1)) {
         seg_note(s->base, interval, &g, batch_last_offset(&h), (uint32_t)w.at, (uint32_t)h.size, h.max_timestamp, &off, &time);
         walk_skip(&w, &h);
     }
     walk_end(&w);
     seg_unpin(s);
-    if (rc == E_CORRUPT_MESSAGE) rc = 0; /* damage in synced data, and nothing whole behind it */
-    if (rc < 0) goto out;
+    if (rc < 0) goto out; /* damage in synced data, and nothing whole behind it, is no error */
     if (sealed) seg_note_close(s->base, &g, &time);
 
     pthread_mutex_lock(&p->mu);

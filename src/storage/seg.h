@@ -118,6 +118,7 @@ void walk_begin(struct walk *w, struct fs *fs, int fd, int64_t at, int64_t limit
  * stands; E_IO. Moves on only by walk_skip. */
 int walk_peek(struct walk *w, struct batch_head *h, const uint8_t **whole);
 static inline void walk_skip(struct walk *w, const struct batch_head *h) { w->at += h->size; }
-/* After E_CORRUPT_MESSAGE: moves on to the next whole v2 batch with a right checksum and an offset of the segment at `base`: true with its header. */
-bool walk_resync(struct walk *w, struct batch_head *h, int64_t base);
+/* After E_CORRUPT_MESSAGE: moves on to the next whole v2 batch with a right checksum and an offset of the segment at `base`: 1 with its header; 0:
+ * there is none; or E_IO. */
+int walk_resync(struct walk *w, struct batch_head *h, int64_t base);
 void walk_end(struct walk *w);

@@ -239,6 +239,98 @@ static void a_directory_broken_at_the_start_leaves_the_others_serving(void **sta
     rig_free(&r);
 }
 
+/* A log of several segments with an aborted transaction at its end, opened anew: nothing of it is in memory. */
+static struct plog *cold_log(struct rig *r, struct test_env *env)
+{
+    struct bytes b = { 0 };
+    struct append a;
+    begin(r, env, "");
+    struct plog *p = rig_plog(r, "t", 0, "segment.bytes=2000 index.interval.bytes=100");
+    for (int i = 0; i < 40; i++) rig_put(r, p, RIG_BATCH(.value = 100, .ts = 1000 + i), "x");
+    rig_put(r, p, RIG_BATCH(.pid = 9, .txn = true), "y");
+    rig_marker(9, 0, false, &b);
+    a = (struct append){ .log = p, .bytes = b.p, .n = b.n, .records = 1, .home = r->waker, .origin = APPEND_COORDINATOR };
+    rig_home(r, rig_stage, &a);
+    rig_until(r, &a.done);
+    assert_ok(a.err);
+    bytes_free(&b);
+    rig_durable(p);
+    plog_unref(&p);
+    assert_ok(rig_close(r));
+    rig_free(r);
+    begin(r, env, "");
+    return rig_plog(r, "t", 0, "segment.bytes=2000 index.interval.bytes=100");
+}
+
+static int read_at(struct test_env *env, struct plog *p, int64_t offset)
+{
+    struct plog_read rd = { .offset = offset, .max_bytes = 100, .whole_first = true, .upto = READ_STABLE, .arena = &env->arena };
+    int rc = plog_read(p, &rd, NULL);
+    if (rc < 0) assert_null(rd.range.seg);
+    else assert_true(rd.range.n > 0);
+    range_release(&rd.range);
+    return rc;
+}
+static int read_middle(struct test_env *env, struct plog *p) { return read_at(env, p, 17); }
+static int read_last(struct test_env *env, struct plog *p) { return read_at(env, p, 41); }
+static int look_ahead(struct test_env *env, struct plog *p) /* a fetch that waits for bytes is answered at once */
+{
+    if (plog_readable(p, 17, READ_STABLE, NULL) != INT32_MAX) return 0;
+    return read_at(env, p, 17);
+}
+static int find_time(struct test_env *env, struct plog *p)
+{
+    int64_t offset, ts;
+    int32_t epoch;
+    return plog_find_time(p, 1017, READ_END, &offset, &ts, &epoch);
+}
+static int find_max_time(struct test_env *env, struct plog *p)
+{
+    int64_t offset, ts;
+    int32_t epoch;
+    return plog_find_max_time(p, READ_END, &offset, &ts, &epoch);
+}
+
+/* Whatever it is that cannot be read on the way to an offset: the reader hears it, and the directory goes offline, as in Kafka. */
+static void a_disk_that_cannot_read_is_told_to_the_reader(void **state)
+{
+    static const struct {
+        int (*read)(struct test_env *env, struct plog *p);
+        const char *file;
+    } ways[] = { { read_middle, ".log" }, { read_middle, ".index" },   { read_last, ".txnindex" }, { look_ahead, ".log" },
+                 { find_time, ".log" },   { find_time, ".timeindex" }, { find_max_time, ".log" } };
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct test_env *env = test_env_sim(1);
+        struct rig r;
+        struct plog *p = cold_log(&r, env);
+        assert_ok(plog_readable(p, 42, READ_STABLE, NULL)); /* it is open from here on */
+        sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .ops = SIM_PREAD, .path = ways[i].file });
+        assert_err(ways[i].read(env, p), E_OFFLINE);
+        sim_fault(r.w, (struct sim_fault){ 0 });
+        settle(&r);
+        assert_true(offline(p));
+        end_failed(&r, p);
+        rig_free(&r);
+        test_env_free(&(void *){ env });
+    }
+}
+
+static void want_of_descriptors_is_told_and_passes(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p = cold_log(&r, env);
+    assert_ok(plog_readable(p, 42, READ_STABLE, NULL));
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EMFILE, .ops = SIM_OPEN });
+    assert_err(read_middle(env, p), E_NO_FILES);
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    assert_ok(read_middle(env, p));
+    assert_false(offline(p));
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
 static void waiters_hear_that_their_directory_failed(void **state)
 {
     struct test_env *env = *state;
@@ -360,6 +452,8 @@ int main(void)
         IN_SIM_WORLD(a_full_disk_refuses_that_append_and_the_log_goes_on),
         IN_SIM_WORLD(a_duplicate_of_a_batch_that_failed_in_the_same_run_fails_with_it),
         IN_SIM_WORLD(a_cut_that_fails_takes_the_directory_offline),
+        cmocka_unit_test(a_disk_that_cannot_read_is_told_to_the_reader),
+        IN_SIM_WORLD(want_of_descriptors_is_told_and_passes),
         IN_SIM_WORLD(one_failed_directory_leaves_the_others_serving),
         IN_SIM_WORLD(a_directory_broken_at_the_start_leaves_the_others_serving),
         IN_SIM_WORLD(waiters_hear_that_their_directory_failed),
