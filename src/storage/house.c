@@ -629,7 +629,7 @@ static enum turn house_turn(void *arg)
     int64_t now = now_us(l);
     if (now >= atomic_load(&h->flush_due_us)) flush_due(l, now);
     if (now >= h->checkpoint_due_us) {
-        logs_checkpoint(l);
+        if (logs_checkpoint(l) == 0) logs_settle(l);
         h->checkpoint_due_us = now + l->set.checkpoint_ms * 1000;
     }
     if (now >= h->expire_due_us) {

@@ -236,6 +236,7 @@ struct log_dir {
     int lock_fd;
     bool old; /* meta.properties is of version 0 until logs_adopt */
     bool was_clean;
+    bool points_there;         /* the checkpoint of recovery points was, and could be read */
     _Atomic bool marker_there; /* the clean marker is still on disk (K3) */
     int64_t broker_epoch;
     _Atomic bool failed; /* J6: for the rest of this run */
@@ -322,6 +323,7 @@ struct logs {
     struct logs_truth truth; /* what the metadata log said (J12, J14) */
     bool runs_there;         /* odradek.runs is, beside the metadata log */
     struct runs runs; /* generation as found; [first, last]: journals of these epochs are ours and of nobody else since (J14) */
+    bool was_settled; /* since then nobody else compacted above R */
     _Atomic int32_t quorum_epoch; /* of this run; -1: not known, no journal is made */
 };
 
@@ -364,6 +366,7 @@ int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. 
 /* What the directory's checkpoints said of logs that were not opened in this run, added to entries; under logs.mu. */
 int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
 bool plog_name_eq(const struct map_node *n, const void *key);
+void logs_settle(struct logs *l); /* house: every directory's recovery points were just put on the disk */
 void logs_cluster(const struct logs *l, char out[JOURNAL_CLUSTER]); /* the cluster id, padded with zeroes */
 
 /* ---- watch.c ---- */

@@ -118,7 +118,11 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     } files[] = { { CHECKPOINT_RECOVERY, &d->recovery, &d->recovery_n }, { CHECKPOINT_START, &d->starts, &d->starts_n } };
     for (size_t k = 0; k < ARRAY_LEN(files); k++) {
         struct why reason = { "" };
+        struct fs_stat st;
+        char file[SEG_PATH];
+        snprintf(file, sizeof(file), "%s/%s", d->path, files[k].name);
         rc = checkpoint_read(l->fs, d->path, files[k].name, &d->arena, files[k].to, files[k].n, &reason);
+        if (k == 0) d->points_there = rc == 0 && l->fs->stat(l->fs, file, &st) == 0;
         if (rc == E_CORRUPT) /* as good as none: logs are recovered from their files */
             log_warn("storage", "damaged checkpoint", KV_STR("dir", d->path), KV_STR("file", files[k].name),
                      KV_STR("why", reason.text));
@@ -369,7 +373,7 @@ int plog_before_write(struct plog *p)
 void logs_tell(struct logs *l, const struct logs_truth *t)
 {
     l->truth = *t;
-    l->runs = (struct runs){ .first = t->quorum_epoch, .last = t->quorum_epoch };
+    l->runs = (struct runs){ .first = t->quorum_epoch, .last = t->quorum_epoch, .settled = -1 };
 }
 
 void logs_cluster(const struct logs *l, char out[JOURNAL_CLUSTER])
@@ -383,6 +387,7 @@ static int find_runs(struct logs *l, struct why *w)
 {
     int32_t found = l->truth.quorum_epoch;
     char cluster[JOURNAL_CLUSTER];
+    l->was_settled = true; /* without a metadata log there never was anybody else */
     if (l->truth.dir < 0) return 0;
     const struct log_dir *d = &l->dirs[l->truth.dir];
     logs_cluster(l, cluster);
@@ -391,7 +396,9 @@ static int find_runs(struct logs *l, struct why *w)
     if (rc == E_CORRUPT) log_warn("storage", "damaged, not believed", KV_STR("dir", d->path), KV_STR("file", RUNS_FILE));
     else if (rc < 0 && rc != E_NOT_FOUND) return why(w, rc, "%s/" RUNS_FILE ": %s", d->path, err_text(rc));
     l->runs.first = runs_since(&l->runs, found, l->truth.log_epoch);
+    if (!runs_unbroken(&l->runs, found, l->truth.log_epoch)) l->runs.settled = -1;
     l->runs.last = found;
+    l->was_settled = l->runs.settled >= 0;
     return 0;
 }
 
@@ -408,11 +415,44 @@ static int note_runs(struct logs *l, int32_t last, struct why *w)
     return 0;
 }
 
+static bool nothing_there(struct logs *l) /* not one partition */
+{
+    bool any = false;
+    for (int i = 0; i < l->dirs_n && !any; i++) {
+        struct log_dir *d = &l->dirs[i];
+        struct arena a;
+        struct slice *names;
+        struct partname pn;
+        int n = 0;
+        arena_init(&a);
+        any = dir_failed(d) || l->fs->list(l->fs, d->path, &a, &names, &n) < 0;
+        for (int k = 0; !any && k < n; k++) any = partname_parse(names[k], &pn) == 0 && !slice_eq(pn.topic, METADATA_TOPIC);
+        arena_free(&a);
+    }
+    return !any;
+}
+
+void logs_settle(struct logs *l)
+{
+    int32_t epoch = atomic_load(&l->quorum_epoch);
+    struct why why;
+    if (!l->runs_there || epoch < 0 || l->runs.settled == epoch) return;
+    for (int i = 0; i < l->dirs_n; i++)
+        if (dir_failed(&l->dirs[i]) || atomic_load(&l->dirs[i].unopened)) return;
+    int32_t was = l->runs.settled;
+    l->runs.settled = epoch;
+    if (note_runs(l, epoch, &why) == 0) return;
+    log_warn("storage", "not noted that all logs are in order", KV_STR("why", why.text));
+    l->runs.settled = was;
+}
+
 int logs_lead(struct logs *l, int32_t quorum_epoch, struct why *w)
 {
-    bool was = l->runs_there;
-    int rc = l->truth.dir >= 0 && (was || l->dirs_n > 1) ? note_runs(l, quorum_epoch, w) : 0;
-    if (rc == E_NO_SPACE && !was) { /* a start that does without a directory would disown its journal */
+    bool was = l->runs_there, noted = l->truth.dir >= 0;
+    if (noted && (logs_was_clean(l) || (nothing_there(l) && logs_checkpoint(l) == 0))) l->runs.settled = quorum_epoch;
+    int rc = noted ? note_runs(l, quorum_epoch, w) : 0;
+    if (rc == E_NO_SPACE && !was && l->dirs_n == 1) rc = 0; /* nobody needs it much */
+    if (rc == E_NO_SPACE && !was) {                         /* a start that does without a directory would disown its journal */
         log_warn("storage", "no room to note whose run this is: no commit journals, every file is synced by itself",
                  KV_STR("dir", l->dirs[l->truth.dir].path), KV_STR("file", RUNS_FILE));
         return 0;
@@ -1044,6 +1084,7 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         }
         if (one == 0) one = house_checkpoint_dir(dir);
         if (one == 0) one = journal_remove(&dir->journal) < 0 ? E_IO : 0; /* J18: before the marker */
+        if (one == 0 && l->dirs_n == 1 && l->runs_there) one = runs_remove(l->fs, dir->path) < 0 ? E_IO : 0;
         if (one == 0) one = l->fs->sync_dir(l->fs, dir->path) < 0 ? E_IO : 0;
         if (one == 0 && atomic_load(&dir->unopened)) {
             log_warn("storage", "a log could not be opened, no clean marker", KV_STR("dir", dir->path));

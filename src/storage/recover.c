@@ -391,9 +391,20 @@ struct recovery {
     struct plog *log;
     int64_t r;        /* recovery point */
     int64_t expected; /* next offset; -1: not known yet */
+    bool strict;      /* a gap past R was not left by a cleaner: records are missing */
     bool cut;
     struct why *why;
 };
+
+/* Our cleaner touches nothing above R as it is on the disk (J10); Apache Kafka's does. So a gap past R is a loss, and ends the log, only where R is
+ * known and nobody else has been here since. Good batches are not given up on a suspicion: formerly compacted topics look like any other. */
+static bool gaps_are_losses(const struct plog *p)
+{
+    const struct log_dir *d = p->dir;
+    if (slice_eq(slice_of(p->topic), S("__cluster_metadata"))) return true;
+    if (!p->logs->was_settled || !d->points_there) return false;
+    return p->recovery_point >= 0 || checkpoint_find(d->cleaner, d->cleaner_n, slice_of(p->topic), p->partition) < 0;
+}
 
 /* May the log go on with this batch? NULL, or what is wrong with it. */
 static const char *judge(const struct recovery *rv, const struct segment *s, int64_t limit_offset, const struct batch_head *h,
@@ -404,7 +415,7 @@ static const char *judge(const struct recovery *rv, const struct segment *s, int
         return "offset out of place";
     if (rv->expected >= 0 && h->base_offset < rv->expected) return "offset falls back";
     if (last < rv->r) return NULL;
-    if (!rv->log->conf.cleanup_compact && h->magic == 2 && rv->expected >= 0 && h->base_offset != rv->expected)
+    if (rv->strict && h->magic == 2 && rv->expected >= 0 && h->base_offset > MAX(rv->expected, rv->r))
         return "offsets are missing";
     return batch_verify(whole, (size_t)h->size) == 0 ? NULL : "checksum";
 }
@@ -507,11 +518,12 @@ out:
 /* Everything from R on. p->start is set. */
 static int recover_from(struct plog *p, int64_t r, struct why *w)
 {
-    struct recovery rv = { .log = p, .r = r, .expected = -1, .why = w };
+    struct recovery rv = { .log = p, .r = r, .expected = -1, .strict = gaps_are_losses(p), .why = w };
     const struct settings *set = &p->logs->set;
     int first = MAX(0, plog_seg_at(p, r)), rc;
     if (p->segs_n == 0) return 0;
     int64_t base = p->segs[first]->base;
+    if (rv.strict && base == r) rv.expected = r;
 
     /* J16: the state at the first walked segment, from a snapshot at or below it. */
     rc = pstate_load(&p->ps, p->logs->fs, p->path, MIN(p->start, base), base, now_ms(p->logs), set->producer_expire_ms, w);
@@ -524,7 +536,7 @@ static int recover_from(struct plog *p, int64_t r, struct why *w)
             pstate_encode(&p->ps, &p->segs[i]->snapshot);
         }
         /* A sealed segment that ends early lost its tail, and the next one was never acknowledged (J2): unless compaction left the gap. */
-        if (i > first && !rv.cut && p->segs[i]->base > rv.expected && rv.expected >= r && !p->conf.cleanup_compact) {
+        if (i > first && !rv.cut && p->segs[i]->base > rv.expected && rv.expected >= r && rv.strict) {
             log_warn("storage", "offsets are missing between segments", KV_STR("log", p->name), KV_I64("from", rv.expected),
                      KV_I64("to", p->segs[i]->base));
             rv.cut = true;

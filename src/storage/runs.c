@@ -17,6 +17,7 @@ static void put_slot(uint8_t out[SLOT], struct uuid id, const char cluster[JOURN
     memcpy(out, magic, sizeof(magic));
     put_be32(out + 12, VERSION);
     memcpy(out + 16, id.b, sizeof(id.b));
+    put_be32(out + 32, (uint32_t)r->settled);
     memcpy(out + 48, cluster, JOURNAL_CLUSTER);
     put_be64(out + 80, (uint64_t)r->generation);
     put_be32(out + 88, (uint32_t)r->first);
@@ -29,8 +30,11 @@ static bool get_slot(const uint8_t *p, struct uuid id, const char cluster[JOURNA
     if (memcmp(p, magic, sizeof(magic)) != 0 || be32(p + 8) != crc32c(0, p + 12, SLOT_HEAD - 12) || be32(p + 12) != VERSION ||
         memcmp(p + 16, id.b, sizeof(id.b)) != 0 || memcmp(p + 48, cluster, JOURNAL_CLUSTER) != 0)
         return false;
-    *r = (struct runs){ .generation = (int64_t)be64(p + 80), .first = (int32_t)be32(p + 88), .last = (int32_t)be32(p + 92) };
-    return r->generation > 0 && r->first >= 0 && r->first <= r->last;
+    *r = (struct runs){ .generation = (int64_t)be64(p + 80),
+                        .first = (int32_t)be32(p + 88),
+                        .last = (int32_t)be32(p + 92),
+                        .settled = (int32_t)be32(p + 32) };
+    return r->generation > 0 && r->first >= 0 && r->first <= r->last && r->settled >= -1 && r->settled <= r->last;
 }
 
 int runs_read(struct fs *fs, const char *dir, struct uuid id, const char cluster[JOURNAL_CLUSTER], struct runs *out)
@@ -65,4 +69,12 @@ int runs_write(struct fs *fs, const char *dir, struct uuid id, const char cluste
     mem_free(file);
     bytes_free(&path);
     return err_of_errno(rc);
+}
+
+int runs_remove(struct fs *fs, const char *dir)
+{
+    struct bytes path = { 0 };
+    int rc = fs->unlink(fs, path_of(&path, dir));
+    bytes_free(&path);
+    return rc == -ENOENT ? 0 : rc;
 }

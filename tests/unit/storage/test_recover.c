@@ -299,16 +299,14 @@ static void leftovers_of_cleaning_and_deletion_are_finished_as_kafka_does(void *
     rig_free(&r);
 }
 
-/* A compacted log: first base not 0, holes inside and between segments. */
-static void sparse_offsets_are_read_and_survive_recovery(void **state)
+/* Leaves a compacted log: first base not 0, holes inside and between segments. */
+static void sparse(struct test_env *env, struct rig *r)
 {
-    struct test_env *env = *state;
-    struct rig r;
-    rig_init(&r, env->world, env->dir, NULL);
-    rig_begin(&r);
-    struct plog *p = rig_plog(&r, "t", 0, "cleanup.policy=compact");
+    rig_init(r, env->world, env->dir, NULL);
+    rig_begin(r);
+    struct plog *p = rig_plog(r, "t", 0, "cleanup.policy=compact");
     plog_unref(&p);
-    assert_ok(rig_close(&r));
+    assert_ok(rig_close(r));
     drop(env, LOG0);
     drop(env, "t-0/00000000000000000000.index");
     drop(env, "t-0/00000000000000000000.timeindex");
@@ -327,13 +325,26 @@ static void sparse_offsets_are_read_and_survive_recovery(void **state)
         put(env, test_path(env, name), seg.p, seg.n);
         bytes_free(&seg);
     }
+}
+
+static void put_point(struct test_env *env, const char *text)
+{
+    put(env, test_path(env, "recovery-point-offset-checkpoint"), text, strlen(text));
+}
+
+/* After a clean stop; after a crash of Apache Kafka, whose cleaner goes above its recovery point; and another one. */
+static void sparse_offsets_are_read_and_survive_recovery(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    sparse(env, &r);
     for (int crash = 0; crash < 3; crash++) {
         if (crash == 1) drop(env, ".kafka_cleanshutdown");
-        if (crash < 2)
-            put(env, test_path(env, "recovery-point-offset-checkpoint"), crash ? "0\n1\nt 0 0\n" : "0\n1\nt 0 301\n",
-                crash ? 10 : 12);
+        if (crash < 2) put_point(env, crash ? "0\n1\nt 0 0\n" : "0\n1\nt 0 301\n");
+        rig_open(&r);
+        logs_tell(r.logs, &(struct logs_truth){ .quorum_epoch = 3, .log_epoch = 3 });
         rig_begin(&r);
-        p = rig_plog(&r, "t", 0, "cleanup.policy=compact");
+        struct plog *p = rig_plog(&r, "t", 0, "cleanup.policy=compact");
         struct plog_offsets o = rig_offsets(p);
         assert_int_equal(o.start, 100);
         assert_int_equal(o.end, 301);
@@ -350,6 +361,42 @@ static void sparse_offsets_are_read_and_survive_recovery(void **state)
         assert_ok(rig_close(&r));
     }
     rig_free(&r);
+}
+
+/* Whatever the topic's policy is now, it may have been another one: where nobody knows up to where the log was in order, no gap is taken for a loss. */
+static void gaps_are_cut_only_where_nobody_can_have_compacted(void **state)
+{
+    static const char all[] = "00@105 01@110 02@150 10@200 11@205 12@300";
+    static const struct {
+        const char *point, *policy, *rest;
+    } cases[] = {
+        { "0\n1\nt 0 106\n", "compact", "00@105" }, /* we never compact above it */
+        { "0\n1\nt 0 106\n", "delete", "00@105" },
+        { "0\n1\nt 0 200\n", "compact", "00@105 01@110 02@150 10@200" },
+        { "0\n1\nt 0 205\n", "delete", "00@105 01@110 02@150 10@200 11@205" },
+        { "0\n1\nt 0 151\n", "compact", "00@105 01@110 02@150" }, /* between segments */
+        { NULL, "compact", all },
+        { NULL, "delete", all },
+        { "?", "delete", all },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct test_env *env = test_env_sim(1);
+        struct rig r;
+        char policy[40];
+        sparse(env, &r);
+        drop(env, ".kafka_cleanshutdown");
+        drop(env, "recovery-point-offset-checkpoint");
+        if (cases[i].point) put_point(env, cases[i].point);
+        snprintf(policy, sizeof(policy), "cleanup.policy=%s", cases[i].policy);
+        rig_begin(&r);
+        struct plog *p = rig_plog(&r, "t", 0, policy);
+        assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), cases[i].rest);
+        plog_unref(&p);
+        assert_ok(rig_close(&r));
+        rig_free(&r);
+        test_env_free(&(void *){ env });
+    }
 }
 
 /* Messages of formats 0 and 1 in an old segment: walked, found, kept. */
@@ -654,6 +701,7 @@ int main(void)
         IN_BOTH_WORLDS(any_derived_file_may_be_missing_short_or_garbled),
         IN_BOTH_WORLDS(leftovers_of_cleaning_and_deletion_are_finished_as_kafka_does),
         IN_BOTH_WORLDS(sparse_offsets_are_read_and_survive_recovery),
+        cmocka_unit_test(gaps_are_cut_only_where_nobody_can_have_compacted),
         IN_BOTH_WORLDS(segments_with_old_message_formats_can_be_walked),
         IN_SIM_WORLD(a_start_after_a_clean_stop_opens_no_segment),
         IN_BOTH_WORLDS(a_clean_marker_that_lies_is_found_out_at_the_first_use),

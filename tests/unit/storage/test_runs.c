@@ -15,7 +15,7 @@ static int read_runs(struct test_env *env, struct runs *r) { return runs_read(en
 static void what_was_noted_last_is_read_back(void **state)
 {
     struct test_env *env = *state;
-    struct runs r = { .first = 3 }, got;
+    struct runs r = { .first = 3, .settled = -1 }, got;
     assert_err(read_runs(env, &got), E_NOT_FOUND);
     for (int32_t last = 3; last < 9; last++) {
         r.last = last;
@@ -24,6 +24,8 @@ static void what_was_noted_last_is_read_back(void **state)
         assert_int_equal(got.generation, last - 2);
         assert_int_equal(got.first, 3);
         assert_int_equal(got.last, last);
+        assert_int_equal(got.settled, r.settled);
+        r.settled = last;
     }
     struct uuid other = { { 8 } };
     assert_err(runs_read(env->world->fs, env->dir, other, cluster, &got), E_CORRUPT);
