@@ -242,6 +242,9 @@ struct topic_conf {
     bool unclean_leader_election; /* stored and shown; one replica has nothing to elect */
 };
 /* Overrides that are not right are ignored, one by one, with a log line: they were checked when written. */
+/* What k says of the segments of an internal topic, raised to the least that a topic's segment.bytes may be (Apache Kafka 4 takes less, and then
+ * fails to create the topic). */
+int64_t conf_segment_bytes(const struct conf *c, enum conf_key k);
 void topic_conf_resolve(const struct conf *c, const struct conf_kv *overrides, int n, struct topic_conf *out);
 /* All of a topic's overrides as they would be: names, values, and what contradicts. 0 or E_INVALID_CONFIG with Kafka's words.
  * Settings that Kafka 4.0 removed (message.format.version, …) are unknown, as to Kafka. */

@@ -438,7 +438,7 @@ CONF(OFFSETS_TOPIC_NUM_PARTITIONS, "offsets.topic.num.partitions", INT, "50", AT
 CONF(OFFSETS_TOPIC_REPLICATION_FACTOR, "offsets.topic.replication.factor", SHORT, "1", AT_LEAST(1), HIGH, READ_ONLY, CLAMP,
     "Replicas of __consumer_offsets. One node has one.")
 CONF(OFFSETS_TOPIC_SEGMENT_BYTES, "offsets.topic.segment.bytes", INT, "104857600", AT_LEAST(1), HIGH, READ_ONLY, HONOUR,
-    "Segment size of __consumer_offsets.")
+    "Segment size of __consumer_offsets; less than 1 MiB counts as 1 MiB.")
 CONF(PRINCIPAL_BUILDER_CLASS, "principal.builder.class", CLASS,
     "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", ANY, MEDIUM, PER_BROKER,
     REJECT("it is built in, and no other Java class can be loaded"),
@@ -679,7 +679,7 @@ CONF(SHARE_COORDINATOR_STATE_TOPIC_PRUNE_INTERVAL_MS, "share.coordinator.state.t
 CONF(SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR, "share.coordinator.state.topic.replication.factor", SHORT, "1",
     AT_LEAST(1), HIGH, READ_ONLY, CLAMP, "Replicas of __share_group_state. One node has one.")
 CONF(SHARE_COORDINATOR_STATE_TOPIC_SEGMENT_BYTES, "share.coordinator.state.topic.segment.bytes", INT, "104857600", AT_LEAST(1),
-    HIGH, READ_ONLY, AHEAD("share groups"), "Segment size of __share_group_state.")
+    HIGH, READ_ONLY, AHEAD("share groups"), "Segment size of __share_group_state; less than 1 MiB counts as 1 MiB.")
 CONF(SHARE_COORDINATOR_THREADS, "share.coordinator.threads", INT, "1", AT_LEAST(1), MEDIUM, READ_ONLY,
     IGNORE("one event loop owns a group"), "Threads of the share coordinator.")
 CONF(SHARE_COORDINATOR_WRITE_TIMEOUT_MS, "share.coordinator.write.timeout.ms", INT, "5000", AT_LEAST(1), HIGH, READ_ONLY,
@@ -766,7 +766,7 @@ CONF(TRANSACTION_STATE_LOG_NUM_PARTITIONS, "transaction.state.log.num.partitions
 CONF(TRANSACTION_STATE_LOG_REPLICATION_FACTOR, "transaction.state.log.replication.factor", SHORT, "1", AT_LEAST(1), HIGH,
     READ_ONLY, CLAMP, "Replicas of __transaction_state. One node has one.")
 CONF(TRANSACTION_STATE_LOG_SEGMENT_BYTES, "transaction.state.log.segment.bytes", INT, "104857600", AT_LEAST(1), HIGH, READ_ONLY,
-    AHEAD("transactions"), "Segment size of __transaction_state.")
+    AHEAD("transactions"), "Segment size of __transaction_state; less than 1 MiB counts as 1 MiB.")
 CONF(TRANSACTION_TWO_PHASE_COMMIT_ENABLE, "transaction.two.phase.commit.enable", BOOLEAN, "false", ANY, LOW, READ_ONLY,
     LATER("two-phase commit is not served by this build"), "Allow producers to take part in two-phase commit.")
 CONF(TRANSACTIONAL_ID_EXPIRATION_MS, "transactional.id.expiration.ms", INT, "604800000", AT_LEAST(1), HIGH, READ_ONLY,
@@ -794,8 +794,8 @@ CONF(ODRADEK_FRAME_TIMEOUT_MS, "odradek.frame.timeout.ms", INT, "60000", AT_LEAS
 CONF(ODRADEK_HOT, "odradek.hot", LONG, "134217728", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
     "Newest bytes of a log directory that stay in the page cache where odradek.page.cache releases older ones.")
 CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "67108864", BETWEEN(0, 1073741824), LOW, READ_ONLY, HONOUR,
-    "Bytes the commit journal of a single log directory may grow to; with it one sync makes appends to many partitions "
-    "durable. 0, or several log directories: every partition's file is synced by itself.")
+    "Bytes the commit journal of each log directory may grow to; with it one sync makes appends to many partitions durable. "
+    "0: every partition's file is synced by itself.")
 CONF(ODRADEK_LOG_LEVEL, "odradek.log.level", STRING, "info", ONE_OF("debug, info, warn, error"), MEDIUM, READ_ONLY, HONOUR,
     "Log lines of this level and above are written.")
 CONF(ODRADEK_MEMORY_MAX, "odradek.memory.max", LONG, "268435456", AT_LEAST(8388608), HIGH, READ_ONLY, HONOUR,
@@ -808,6 +808,11 @@ CONF(ODRADEK_REPLICATION_FACTOR_POLICY, "odradek.replication.factor.policy", STR
     READ_ONLY, HONOUR,
     "A CreateTopics that asks for more than one replica: error answers INVALID_REPLICATION_FACTOR as Kafka does, clamp "
     "makes one replica.")
+CONF(ODRADEK_SCRUB_INTERVAL_MS, "odradek.scrub.interval.ms", LONG, "0", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
+    "So often all closed segments are read and every batch's checksum verified; damage is logged with offsets, once, and "
+    "nothing is changed. 0: never; odradek check --deep does the same on a stopped broker.")
+CONF(ODRADEK_SCRUB_MAX_BYTES_PER_SECOND, "odradek.scrub.max.bytes.per.second", LONG, "8388608", AT_LEAST(4096), LOW, READ_ONLY,
+    HONOUR, "The scrub reads no faster than this.")
 CONF(ODRADEK_SHUTDOWN_TIMEOUT_MS, "odradek.shutdown.timeout.ms", INT, "10000", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
     "A clean stop waits this long for connections to take their last answers.")
 

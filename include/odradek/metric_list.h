@@ -11,4 +11,6 @@ METRIC(appended_bytes, "odradek_appended_bytes_total", "Bytes appended to partit
 METRIC(fetched_bytes, "odradek_fetched_bytes_total", "Record bytes sent to consumers")
 METRIC(loop_posts, "odradek_loop_wakeups_total", "Cross-thread wake-ups of loops")
 METRIC(commits, "odradek_group_commits_total", "Group commits done")
+METRIC(scrub_bytes, "odradek_scrubbed_bytes_total", "Bytes of sealed segments whose checksums were verified by the scrub")
+METRIC(scrub_damaged, "odradek_scrub_damaged_batches_total", "Damaged places that the scrub met, once each pass")
 METRIC(allocations, "odradek_allocations_total", "Heap allocations (development builds only)")

@@ -35,6 +35,14 @@ static int64_t broker_i64(const struct conf *c, enum topic_key k)
     }
 }
 
+/* Topics are resolved again with every change: the same complaint is made once. It may be made again when others came between. */
+static bool news(const char *name, struct slice value)
+{
+    static _Atomic uint64_t told[64];
+    uint64_t h = hash_bytes(name, strlen(name)) ^ (hash_bytes(value.p, value.n) * 31);
+    return atomic_exchange_explicit(&told[h % ARRAY_LEN(told)], h, memory_order_relaxed) != h;
+}
+
 struct conf_value topic_value(const struct conf *c, const struct conf_kv *kv, int n, enum topic_key k, struct arena *a)
 {
     const struct conf_def *d = conf_def_at(CONF_SCOPE_TOPIC, (int)k);
@@ -43,7 +51,7 @@ struct conf_value topic_value(const struct conf *c, const struct conf_kv *kv, in
     struct why w;
     if (own.p) {
         if (value_parse(d, own, a, &v, &w) == 0) return v;
-        log_warn("config", "topic config ignored", KV_STR("key", d->name), KV_STR("because", w.text));
+        if (news(d->name, own)) log_warn("config", "topic config ignored", KV_STR("key", d->name), KV_STR("because", w.text));
     }
     int64_t ms = broker_i64(c, k);
     if (ms != CONF_NULL) return (struct conf_value){ .i = ms, .f = (double)ms, .text = arena_printf(a, "%lld", (long long)ms) };
@@ -56,6 +64,11 @@ struct conf_value topic_value(const struct conf *c, const struct conf_kv *kv, in
     int rc = value_parse(d, slice_of(d->def), a, &v, NULL);
     assert(rc == 0);
     return v;
+}
+
+int64_t conf_segment_bytes(const struct conf *c, enum conf_key k)
+{
+    return MAX(conf_i64(c, k), (int64_t)conf_def_at(CONF_SCOPE_TOPIC, TOPIC_SEGMENT_BYTES)->min);
 }
 
 static int8_t codec_of(struct slice s)

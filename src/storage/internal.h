@@ -300,6 +300,7 @@ enum page_cache { PAGE_CACHE_AUTO, PAGE_CACHE_WINDOW, PAGE_CACHE_KERNEL };
 struct settings {
     enum page_cache page_cache;
     int64_t dirty_max, disk_reserve, hot, journal_max;
+    int64_t scrub_ms, scrub_rate; /* interval, 0: never; bytes a second */
     int64_t checkpoint_ms, retain_ms, expire_check_ms, producer_expire_ms;
     int recovery_threads;
 };
@@ -319,6 +320,7 @@ struct logs {
     _Atomic bool closing;
     _Atomic int64_t max_producer_id;
     struct house house;
+    struct scrub *scrub;     /* scrub.h; NULL: never */
     struct cleaner *cleaner; /* clean.h */
     struct logs_truth truth; /* what the metadata log said (J12, J14) */
     bool runs_there;         /* odradek.runs is, beside the metadata log */

@@ -4,6 +4,7 @@
 #include "internal.h"
 #include "marker.h"
 #include "partmeta.h"
+#include "scrub.h"
 #include "txidx.h"
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -25,6 +26,8 @@ static void read_settings(const struct conf *c, struct settings *set)
                               .hot = conf_i64(c, CONF_ODRADEK_HOT),
                               .page_cache = page_cache_of(conf_str(c, CONF_ODRADEK_PAGE_CACHE)),
                               .journal_max = conf_i64(c, CONF_ODRADEK_JOURNAL_MAX),
+                              .scrub_ms = MIN(conf_i64(c, CONF_ODRADEK_SCRUB_INTERVAL_MS), INT64_MAX / 4000),
+                              .scrub_rate = conf_i64(c, CONF_ODRADEK_SCRUB_MAX_BYTES_PER_SECOND),
                               .checkpoint_ms = MIN(conf_i64(c, CONF_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
                                                    conf_i64(c, CONF_LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS)),
                               .retain_ms = conf_i64(c, CONF_LOG_RETENTION_CHECK_INTERVAL_MS),
@@ -187,6 +190,7 @@ int logs_open(struct world *w, const struct conf *conf, struct logs **out, struc
 
 static void stop_workers(struct logs *l)
 {
+    scrub_stop(l);
     clean_stop(l);
     for (int i = 0; i < l->dirs_n; i++) {
         kick_stop(&l->dirs[i].writer);
@@ -205,6 +209,7 @@ void logs_free(struct logs **lp)
     atomic_store(&l->closing, true);
     if (l->begun) stop_workers(l);
     house_free(l);
+    scrub_free(l);
     clean_free(l);
     for (int i = 0; i < l->dirs_n; i++) {
         cool_free(&l->dirs[i]);
@@ -499,6 +504,7 @@ int logs_begin(struct logs *l, struct why *w)
     }
     house_start(l);
     clean_start(l);
+    scrub_start(l);
     for (int i = 0; i < l->dirs_n; i++) { /* deletions a former run began */
         struct log_dir *d = &l->dirs[i];
         struct arena a;

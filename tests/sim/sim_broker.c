@@ -1319,12 +1319,12 @@ static struct run *run_new(uint64_t seed)
                    "log.dirs=/data%s\nodradek.dirty.max=1048576\nodradek.disk.reserve=%d\nodradek.journal.max=%d\n"
                    "log.retention.check.interval.ms=%d\nlog.flush.offset.checkpoint.interval.ms=%d\nlog.cleaner.backoff.ms=%d\n"
                    "num.partitions=2\nauto.create.topics.enable=false\noffsets.topic.num.partitions=2\n"
-                   "group.initial.rebalance.delay.ms=%d\n",
+                   "group.initial.rebalance.delay.ms=%d\nodradek.scrub.interval.ms=%d\n",
                    s->dirs > 2   ? ",/more,/third"
                    : s->dirs > 1 ? ",/more"
                                  : "",
                    one_in(s, 2) ? 0 : 4000, journal, between(s, 1000, 20000), between(s, 1000, 60000),
-                   one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000);
+                   one_in(s, 2) ? 1000 : 15000, one_in(s, 2) ? 0 : 3000, one_in(s, 4) ? 10000 : 0);
     node_init(&s->node, seed, more);
     members_init(s);
     for (int i = 0; i < PRODUCERS; i++) s->producers[i].acks = i == 0 ? 1 : -1;
@@ -1464,6 +1464,7 @@ static void listen(void *arg, enum log_level level, struct slice line)
     journals_made += says(line, "commit journal made");
     journals_replayed += says(line, "commit journal replayed");
     if (sim_verbose) fprintf(stderr, S_FMT "\n", S_ARG(line));
+    CHECK(!says(line, "damaged batch found"), S_FMT, S_ARG(line));
     CHECK(!says(line, "commit journal set aside") && !says(line, "commit journal: "), S_FMT, S_ARG(line));
 }
 

@@ -90,6 +90,34 @@ static void overrides_win_and_bad_ones_are_left_out(void **state)
     assert_int_equal(t.compression, 0);
 }
 
+static int complaints;
+static void count_complaints(void *arg, enum log_level level, struct slice line)
+{
+    complaints += memmem(line.p, line.n, "topic config ignored", 20) != NULL;
+}
+
+static void what_is_wrong_with_a_topic_is_said_once(void **state)
+{
+    struct topic_conf tc;
+    (void)state;
+    complaints = 0;
+    log_sink(count_complaints, NULL);
+    for (int i = 0; i < 5; i++) resolve("", &tc, (struct conf_kv[]){ { S("segment.bytes"), S("1001") } }, 1);
+    log_sink(NULL, NULL);
+    assert_int_equal(complaints, 1);
+    assert_int_equal(tc.segment_bytes, 1 << 30);
+}
+
+/* Apache Kafka takes the broker's setting, and then refuses the topic that it would create with it. */
+static void internal_topics_get_segments_that_a_topic_may_have(void **state)
+{
+    (void)state;
+    struct conf *c = parse_ok("offsets.topic.segment.bytes=1000\ntransaction.state.log.segment.bytes=2097152\n");
+    assert_int_equal(conf_segment_bytes(c, CONF_OFFSETS_TOPIC_SEGMENT_BYTES), 1048576);
+    assert_int_equal(conf_segment_bytes(c, CONF_TRANSACTION_STATE_LOG_SEGMENT_BYTES), 2097152);
+    conf_unref(&c);
+}
+
 static void check_topic(const struct conf_kv *kv, int n, const char *want)
 {
     struct conf *c = parse_ok("");
@@ -454,6 +482,8 @@ int main(void)
         cmocka_unit_test(a_compacted_topic_rolls_before_its_records_are_overdue),
         cmocka_unit_test(the_brokers_units_become_the_topics_and_the_finest_wins),
         cmocka_unit_test(overrides_win_and_bad_ones_are_left_out),
+        cmocka_unit_test(what_is_wrong_with_a_topic_is_said_once),
+        cmocka_unit_test(internal_topics_get_segments_that_a_topic_may_have),
         cmocka_unit_test(a_topics_overrides_are_checked_together),
         cmocka_unit_test(lists_are_appended_to_and_subtracted_from),
         cmocka_unit_test(what_is_no_list_cannot_be_appended_to),

@@ -245,7 +245,7 @@ static struct plog *cold_log(struct rig *r, struct test_env *env)
     struct bytes b = { 0 };
     struct append a;
     begin(r, env, "");
-    struct plog *p = rig_plog(r, "t", 0, "segment.bytes=2000 index.interval.bytes=100");
+    struct plog *p = rig_plog(r, "t", 0, "internal.segment.bytes=2000 index.interval.bytes=100");
     for (int i = 0; i < 40; i++) rig_put(r, p, RIG_BATCH(.value = 100, .ts = 1000 + i), "x");
     rig_put(r, p, RIG_BATCH(.pid = 9, .txn = true), "y");
     rig_marker(9, 0, false, &b);
@@ -259,7 +259,7 @@ static struct plog *cold_log(struct rig *r, struct test_env *env)
     assert_ok(rig_close(r));
     rig_free(r);
     begin(r, env, "");
-    return rig_plog(r, "t", 0, "segment.bytes=2000 index.interval.bytes=100");
+    return rig_plog(r, "t", 0, "internal.segment.bytes=2000 index.interval.bytes=100");
 }
 
 static int read_at(struct test_env *env, struct plog *p, int64_t offset)
@@ -297,8 +297,11 @@ static void a_disk_that_cannot_read_is_told_to_the_reader(void **state)
     static const struct {
         int (*read)(struct test_env *env, struct plog *p);
         const char *file;
-    } ways[] = { { read_middle, ".log" }, { read_middle, ".index" },   { read_last, ".txnindex" }, { look_ahead, ".log" },
-                 { find_time, ".log" },   { find_time, ".timeindex" }, { find_max_time, ".log" } };
+    } ways[] = { { read_middle, ".log" },
+                 { read_last, ".txnindex" },
+                 { look_ahead, ".log" },
+                 { find_time, ".log" },
+                 { find_max_time, ".log" } };
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct test_env *env = test_env_sim(1);
         struct rig r;
@@ -313,6 +316,22 @@ static void a_disk_that_cannot_read_is_told_to_the_reader(void **state)
         rig_free(&r);
         test_env_free(&(void *){ env });
     }
+}
+
+static void an_index_that_cannot_be_read_is_built_anew(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p = cold_log(&r, env);
+    assert_ok(plog_readable(p, 42, READ_STABLE, NULL));
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EIO, .ops = SIM_PREAD, .path = ".index" });
+    assert_ok(read_middle(env, p));
+    assert_ok(find_time(env, p));
+    assert_false(offline(p));
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
 }
 
 static void want_of_descriptors_is_told_and_passes(void **state)
@@ -453,6 +472,7 @@ int main(void)
         IN_SIM_WORLD(a_duplicate_of_a_batch_that_failed_in_the_same_run_fails_with_it),
         IN_SIM_WORLD(a_cut_that_fails_takes_the_directory_offline),
         cmocka_unit_test(a_disk_that_cannot_read_is_told_to_the_reader),
+        IN_SIM_WORLD(an_index_that_cannot_be_read_is_built_anew),
         IN_SIM_WORLD(want_of_descriptors_is_told_and_passes),
         IN_SIM_WORLD(one_failed_directory_leaves_the_others_serving),
         IN_SIM_WORLD(a_directory_broken_at_the_start_leaves_the_others_serving),
