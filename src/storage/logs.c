@@ -1021,7 +1021,7 @@ static int close_log(struct plog *p)
     if (!idle && (rc = plog_write_epochs(p)) < 0) return rc;
     pthread_mutex_lock(&p->mu);
     struct segment *s = plog_active(p);
-    bool work = p->appended || s->off.tail.n || s->time.tail.n;
+    bool work = p->appended || s->unsaved || s->off.tail.n || s->time.tail.n;
     if (work) {
         seg_note_close(s->base, &s->gauge, &time);
         if (time.n) bytes_put(&s->time.tail, time.p, time.n);

@@ -385,6 +385,25 @@ static int check_tail(struct plog *p, int64_t *end)
     return rc;
 }
 
+/* Kafka allocates the indexes of an active segment, 10 MiB of zeroes, and cuts them when it closes. Killed, it leaves them so; and a Kafka that
+ * finds them beside a clean marker (K3) takes the segment's newest timestamp from their last entry: 1970, and its retention deletes the records.
+ * Where there are records seg_load has found them out. */
+static int check_empty_indexes(struct plog *p)
+{
+    struct segment *s = plog_active(p);
+    struct fs *fs = p->logs->fs;
+    static const enum seg_file files[] = { SEG_OFF, SEG_TIME };
+    char path[SEG_PATH];
+    for (size_t i = 0; i < ARRAY_LEN(files) && s->size == 0; i++) {
+        struct fs_stat st;
+        seg_path(s, files[i], path);
+        int rc = fs->stat(fs, path, &st);
+        if (rc < 0 && rc != -ENOENT) return rc;
+        if (rc == 0 && st.size > 0) s->unsaved = true;
+    }
+    return 0;
+}
+
 /* ---- after a crash -------------------------------------------------------------------------------------------------------------------------------- */
 
 struct recovery {
@@ -632,6 +651,8 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
                 seg_path(plog_active(p), SEG_TXN, path);
                 rc = txidx_truncate(fs, path, end);
                 if (rc < 0) return why(w, rc, "%s: %s", path, err_text(rc));
+                rc = check_empty_indexes(p);
+                if (rc < 0) return why(w, err_of_errno(rc), "%s: indexes: %s", p->path, err_text(rc));
             }
             rc = load_producers(p, end, trusted, w);
         } else rc = recover_from(p, r, w);

@@ -325,6 +325,7 @@ int seg_rebuild(struct segment *s)
         s->gauge = g;
         s->loaded = true;
         s->saved = false;
+        s->unsaved = true;
     }
     s->rebuild = false;
     pthread_mutex_unlock(&p->mu);
@@ -474,5 +475,10 @@ int seg_write_indexes(struct segment *s, uint32_t least)
 int seg_save_indexes(struct segment *s)
 {
     int rc = write_tail(s, &s->off, SEG_OFF, OFF_ENTRY, 0, true);
-    return rc < 0 ? rc : write_tail(s, &s->time, SEG_TIME, TIME_ENTRY, 0, true);
+    if (rc == 0) rc = write_tail(s, &s->time, SEG_TIME, TIME_ENTRY, 0, true);
+    if (rc < 0) return rc;
+    pthread_mutex_lock(&s->log->mu);
+    s->unsaved = false;
+    pthread_mutex_unlock(&s->log->mu);
+    return 0;
 }

@@ -52,9 +52,10 @@ struct segment {
     bool sealed;                   /* (mu) never appended again */
     bool saved;                    /* (mu) sealed, and its indexes and the snapshot at its end are durable (J9) */
     bool rebuild;                  /* (mu) its offset index is wrong or short: build it anew */
-    bool deleted;                  /* (mu) out of the list; files renamed or gone */
-    bool held;                     /* its files are pinned until the last reference goes (seg_hold) */
-    struct bytes snapshot;         /* (mu) producer state at base, to be written once durable reaches it (J16) */
+    bool unsaved; /* (mu) its index files say something else than we know: a close writes them, if only to make them shorter */
+    bool deleted; /* (mu) out of the list; files renamed or gone */
+    bool held;    /* its files are pinned until the last reference goes (seg_hold) */
+    struct bytes snapshot; /* (mu) producer state at base, to be written once durable reaches it (J16) */
 };
 
 struct segment *seg_new(struct plog *p, int64_t base); /* one reference; no file is touched */

@@ -166,6 +166,33 @@ def after_a_kill_check_repair_makes_the_directory_kafkas(t):
     found_clean(broker)
 
 
+@scenario(target="odradek")
+def what_a_killed_kafka_had_not_touched_survives_the_next_kafkas_retention(t):
+    """K3. Killed, Kafka leaves the indexes of segments as it allocated them, full of zeroes; where a clean marker vouches for them, it reads 1970 there."""
+    broker, command = t.new_broker(), t.run.command
+    with broker.connect() as c:
+        for topic in ("quiet", "aged"):
+            assert c.create_topic(topic, 2) == 0
+            assert c.produce(topic, 0, batch([b"precious"]))[0] == 0
+    broker.stop()
+    broker.become("kafka", None)
+    broker.start()
+    broker.kill()
+    broker.become("odradek", command)
+    broker.start()
+    broker.stop()
+    assert not [f for f in broker.data.glob("*/*index") if f.stat().st_size > 100], "indexes are cut"
+    broker.properties.update({"log.retention.check.interval.ms": 300, "log.initial.task.delay.ms": 300})
+    broker.become("kafka", None)
+    broker.start()
+    found_clean(broker)
+    with broker.connect() as c:
+        t.tools.run("kafka-configs", "--bootstrap-server", broker.bootstrap, "--alter", "--entity-type", "topics", "--entity-name", "aged", "--add-config", "retention.ms=1")
+        until(lambda: c.list_offset("aged", 0, -2) == (0, 1), "retention to run")
+        assert c.list_offset("quiet", 0, -2) == (0, 0), "the record was deleted as one of 1970"
+        assert [v for one in c.read_all("quiet", 0) for _, _, v, _ in records_of(one)] == [b"precious"]
+
+
 # --- growing -------------------------------------------------------------------------------------------------------------
 
 @scenario(target="odradek")

@@ -453,6 +453,46 @@ static void a_start_after_a_clean_stop_opens_no_segment(void **state)
     rig_free(&r);
 }
 
+/* K3: what Kafka allocated and did not live to cut. Beside a clean marker its retention would read the year 1970 there. */
+static void indexes_that_kafka_allocated_are_cut_before_a_clean_marker_vouches_for_them(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    size_t at[4];
+    enum { OFF = 8 * 1024, TIME = 12 * 1024 };
+    uint8_t *zeroes = mem_zalloc(TIME);
+    three(env, &r, at); /* closed: the recovery point is its end */
+    rig_begin(&r);
+    struct plog *empty = rig_plog(&r, "t", 1, "");
+    plog_unref(&empty);
+    assert_ok(rig_close(&r));
+    for (int i = 0; i < 2; i++) {
+        const char *dir = arena_printf(&env->arena, "t-%d", i).p;
+        put(env, test_path(env, arena_printf(&env->arena, "%s/00000000000000000000.index", dir).p), zeroes, OFF);
+        put(env, test_path(env, arena_printf(&env->arena, "%s/00000000000000000000.timeindex", dir).p), zeroes, TIME);
+    }
+    assert_ok(env->world->fs->unlink(env->world->fs, test_path(env, ".kafka_cleanshutdown"))); /* it was killed */
+    rig_begin(&r);
+    for (int i = 0; i < 2; i++) {
+        struct plog *p = rig_plog(&r, "t", i, "");
+        if (i == 0) assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2 c@3");
+        plog_unref(&p);
+    }
+    assert_ok(rig_close(&r));
+    for (int i = 0; i < 2; i++) {
+        const char *dir = arena_printf(&env->arena, "t-%d", i).p;
+        struct bytes off = file(env, test_path(env, arena_printf(&env->arena, "%s/00000000000000000000.index", dir).p));
+        struct bytes time = file(env, test_path(env, arena_printf(&env->arena, "%s/00000000000000000000.timeindex", dir).p));
+        assert_int_equal(off.n, 0);
+        assert_int_equal(time.n, i == 0 ? 12 : 0);
+        if (i == 0) assert_true(be64(time.p) > 0);
+        bytes_free(&off);
+        bytes_free(&time);
+    }
+    mem_free(zeroes);
+    rig_free(&r);
+}
+
 static void a_clean_marker_that_lies_is_found_out_at_the_first_use(void **state)
 {
     struct test_env *env = *state;
@@ -704,6 +744,7 @@ int main(void)
         cmocka_unit_test(gaps_are_cut_only_where_nobody_can_have_compacted),
         IN_BOTH_WORLDS(segments_with_old_message_formats_can_be_walked),
         IN_SIM_WORLD(a_start_after_a_clean_stop_opens_no_segment),
+        IN_BOTH_WORLDS(indexes_that_kafka_allocated_are_cut_before_a_clean_marker_vouches_for_them),
         IN_BOTH_WORLDS(a_clean_marker_that_lies_is_found_out_at_the_first_use),
         IN_BOTH_WORLDS(what_a_clean_stop_vouches_for_is_looked_into_later),
         IN_BOTH_WORLDS(a_creation_cut_short_is_finished_by_the_next_start),
