@@ -72,7 +72,7 @@ void raise_file_limit(void)
 
 void exact_timers(void) { (void)prctl(PR_SET_TIMERSLACK, 1L, 0L, 0L, 0L); }
 
-int dial(const char *address)
+int dial_try(const char *address)
 {
     struct sockaddr_in to = { .sin_family = AF_INET };
     const char *colon = strrchr(address, ':');
@@ -85,8 +85,18 @@ int dial(const char *address)
     if (inet_pton(AF_INET, host, &to.sin_addr) != 1) die("%s: the host must be a number, or localhost", address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) die("socket: %s", strerrordesc_np(errno));
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) die("%s: %s", address, strerrordesc_np(errno));
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        close(fd);
+        return -1;
+    }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return fd;
+}
+
+int dial(const char *address)
+{
+    int fd = dial_try(address);
+    if (fd < 0) die("%s: %s", address, strerrordesc_np(errno));
     return fd;
 }
 

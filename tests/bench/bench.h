@@ -10,14 +10,15 @@
 /* Ends the program with exit code 2 and one line. */
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-uint64_t now_ns(void);         /* monotonic */
-void raise_file_limit(void);   /* descriptors, as far as the machine lets us */
-void exact_timers(void);       /* sleeps of this thread end when they should, not up to 50 µs later */
-double cpu_self(void);         /* seconds of CPU used by this process */
-double cpu_thread(void);       /* and by this thread */
-double cpu_of(pid_t pid);      /* by another process, to the nanosecond; 0 for pid 0 */
-long resident_kb(pid_t pid);   /* its resident memory; 0 for pid 0 */
-int dial(const char *address); /* a blocking connection without Nagle to "127.0.0.1:9092" */
+uint64_t now_ns(void);             /* monotonic */
+void raise_file_limit(void);       /* descriptors, as far as the machine lets us */
+void exact_timers(void);           /* sleeps of this thread end when they should, not up to 50 µs later */
+double cpu_self(void);             /* seconds of CPU used by this process */
+double cpu_thread(void);           /* and by this thread */
+double cpu_of(pid_t pid);          /* by another process, to the nanosecond; 0 for pid 0 */
+long resident_kb(pid_t pid);       /* its resident memory; 0 for pid 0 */
+int dial(const char *address);     /* a blocking connection without Nagle to "127.0.0.1:9092" */
+int dial_try(const char *address); /* the same, or -1 when nobody listens there */
 
 /* ---- latencies --------------------------------------------------------------------------------------------------------------
  * Counts by size: every power of two is cut in 128 parts, so that a value is known to 0.8 %, from nanoseconds to minutes. */

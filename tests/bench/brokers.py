@@ -93,7 +93,7 @@ class Host:
         broker = harness.Broker(kind, self.directory / f"{kind}-{self.n}", ODRADEK, None, {**COMMON, **(properties or {})})
         self.started.append(broker)
         if kind == "kafka":
-            broker.file.write_text("".join(f"{k}={v}\n" for k, v in broker.properties.items()))
+            broker.write_properties()
             p = subprocess.run(["java", "-XX:TieredStopAtLevel=1", *JAVA_REST, "kafka.tools.StorageTool", "format", "--standalone", "-t",
                                 "ODRADEK-bench-cluster", "-c", str(broker.file)], capture_output=True, text=True)
             assert p.returncode == 0, f"kafka-storage format: {p.stdout}{p.stderr}"

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SLOT_MAX = 4096, IOV = 128, EVENTS = 512, INPUT = 256 * 1024, DRAIN_S = 45 };
+enum { SLOT_MAX = 4096, IOV = 128, EVENTS = 512, INPUT = 256 * 1024, DRAIN_S = 45, OWED_S = 10 };
 
 struct conn {
     struct flow *flow;
@@ -64,7 +64,10 @@ static void ask(struct conn *c, uint64_t due)
         request_set_group(r, p, f->group);
         if (++f->group == f->spec.groups) f->group = 0;
     }
-    if (r->stamp_at != SIZE_MAX) request_set_stamp(r, p, due);
+    if (r->stamp_at != SIZE_MAX) {
+        request_set_stamp(r, p, due);
+        f->stamped += phase == MEASURE && due >= measure_from;
+    }
     c->asked++;
 }
 
@@ -273,7 +276,8 @@ static void ready(struct conn *c, uint32_t events)
 {
     uint64_t before = c->answered;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_answers(c);
-    if (phase != DRAIN && c->flow->spec.rate == 0 && c->answered > before) ask_again(c, (int)(c->answered - before));
+    if ((phase != DRAIN || c->flow->spec.tail) && c->flow->spec.rate == 0 && c->answered > before)
+        ask_again(c, (int)(c->answered - before));
     if (c->sent < c->asked) send_asked(c);
 }
 
@@ -307,6 +311,7 @@ static void flow_open(struct run *run, struct flow *f)
         }
         if (s->request.kind == REQUEST_FETCH) {
             c->end = ask_end(c->fd, s->request.topic, partition);
+            if (c->end < 0) die("%s-%d: error %d", s->request.topic, (int)partition, (int)-c->end);
             c->offset = s->tail ? c->end : s->step && c->end ? s->step * (i / s->partitions) % c->end : 0;
         }
         if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e) != 0) die("epoll: %s", strerrordesc_np(errno));
@@ -339,6 +344,19 @@ static bool waiting(const struct run *run)
         for (int k = 0; k < run->flow[i].spec.connections; k++)
             if (!run->flow[i].spec.tail && in_flight(&run->flow[i].conns[k]) > 0) return true;
     return false;
+}
+
+/* A tail has not yet seen every measured stamp. */
+static bool owed(const struct run *run)
+{
+    uint64_t stamped = 0, seen_n = 0;
+    bool tail = false;
+    for (int i = 0; i < run->flows; i++) {
+        stamped += run->flow[i].stamped;
+        seen_n += run->flow[i].age->n;
+        tail = tail || run->flow[i].spec.tail;
+    }
+    return tail && seen_n < stamped;
 }
 
 /* One wait for events, no longer than until `at`, and all that they ask for. */
@@ -401,7 +419,5 @@ void run_flows(struct run *run)
         if (now_ns() > until) die("requests without an answer after %d s", DRAIN_S);
         turn(run, now_ns() + ns_of(0.1));
     }
-    /* a tail may still be owed what was acknowledged last */
-    for (int i = 0; i < run->flows; i++)
-        for (uint64_t until = now_ns() + ns_of(0.2); run->flow[i].spec.tail && now_ns() < until;) turn(run, until);
+    for (uint64_t until = now_ns() + ns_of(OWED_S); owed(run) && now_ns() < until;) turn(run, now_ns() + ns_of(0.05));
 }

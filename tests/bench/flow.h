@@ -35,6 +35,7 @@ struct flow {
     /* what came of it; counted only while measuring, but for `acknowledged` */
     uint64_t answers, records, bytes, empty, errors, late;
     uint64_t acknowledged; /* records of produce answers without error, from the first to the last */
+    uint64_t stamped;      /* requests due while measuring that carry a stamp */
     struct {
         int code;
         uint64_t n;

@@ -2,6 +2,7 @@
  *
  *   load RUN... FLOW [+ FLOW]...       load --broker 127.0.0.1:9092 --pid 4711 produce --topic t -c 16 -d 5 --acks all
  *   load RUN... idle [--hold S] [--window N] -c N
+ *   load RUN... start [--partitions N] [--topic T]... -- COMMAND...     from its start until it answers for the N-th partition of each
  *
  * Flows run at the same time: `produce --rate 1000 --stamp + tail` measures from end to end, `produce ... + produce ...` one beside
  * the other. One line of JSON on stdout. Exit code 1: the broker answered with errors; 2: it could not be measured.
@@ -24,6 +25,7 @@
  *   --groups N                                                      commit: offsets of N groups in turn (1) */
 #include "flow.h"
 #include "idle.h"
+#include "start.h"
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,10 +159,26 @@ static void print_flow(const struct run *run, const struct flow *f)
         printf(",\"age_us\":");
         hist_print(stdout, f->age);
     }
+    if (f->request.stamp_at != SIZE_MAX) printf(",\"stamped\":%llu", (unsigned long long)f->stamped);
     printf(",\"errors\":{");
     for (int i = 0; i < ERRORS_MAX && f->by_code[i].n; i++)
         printf("%s\"%d\":%llu", i ? "," : "", f->by_code[i].code, (unsigned long long)f->by_code[i].n);
     printf("}}");
+}
+
+static int start_command(const char *broker, int argc, char **argv, int at)
+{
+    char **topics = mem_zalloc(sizeof(*topics) * (size_t)argc);
+    int n = 0, partitions = 1, option;
+    for (optind = at + 1; (option = getopt_long(argc, argv, "+c:d:", options, NULL)) != -1;) switch (option) {
+        case O_TOPIC: topics[n++] = optarg; break;
+        case O_PARTITIONS: partitions = whole(optarg, 1); break;
+        default: die("see the top of load.c");
+        }
+    if (optind >= argc) die("start: a command behind --");
+    int rc = run_start(broker, topics, n, partitions - 1, argv + optind);
+    mem_free(topics);
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -190,6 +208,7 @@ int main(int argc, char **argv)
             }
         return run_idle(run.broker, run.pid, &idle);
     }
+    if (strcmp(argv[at], "start") == 0) return start_command(run.broker, argc, argv, at);
     while (at < argc) {
         if (run.flows == FLOWS_MAX) die("at most %d flows", FLOWS_MAX);
         struct flow_spec *s = &run.flow[run.flows++].spec;

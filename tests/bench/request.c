@@ -259,14 +259,36 @@ int64_t answer_stamps(const uint8_t *records, size_t n, int64_t next, void (*sta
 
 /* ---- asking once ----------------------------------------------------------------------------------------------------------- */
 
-static void read_all(int fd, void *to, size_t n)
+static bool read_all(int fd, void *to, size_t n)
 {
     for (size_t at = 0; at < n;) {
         ssize_t k = read(fd, (char *)to + at, n - at);
         if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) die("the broker closed the connection");
+        if (k <= 0) return false;
         at += (size_t)k;
     }
+    return true;
+}
+
+/* Sends what b holds; then b is the answer behind its size. */
+static bool ask(int fd, struct bytes *b)
+{
+    uint8_t size[4];
+    if (write(fd, b->p, b->n) != (ssize_t)b->n || !read_all(fd, size, 4)) return false;
+    b->n = 0;
+    (void)bytes_room(b, be32(size));
+    b->n = be32(size);
+    return read_all(fd, b->p, b->n);
+}
+
+bool ask_hello(int fd)
+{
+    struct request r;
+    struct request_spec spec = { .kind = REQUEST_API_VERSIONS, .topic = "" };
+    request_make(&r, &spec);
+    bool heard = ask(fd, &r.b);
+    request_free(&r);
+    return heard;
 }
 
 int64_t ask_end(int fd, const char *topic, int32_t partition)
@@ -276,7 +298,6 @@ int64_t ask_end(int fd, const char *topic, int32_t partition)
     struct response_header head;
     struct bytes b = { 0 };
     struct arena a;
-    uint8_t size[4];
     size_t used = 0;
     arena_init(&a);
     in.replica_id = -1;
@@ -288,12 +309,7 @@ int64_t ask_end(int fd, const char *topic, int32_t partition)
     in.topics->partitions->partition_index = partition;
     in.topics->partitions->timestamp = -1;
     frame(&b, &msg_list_offsets_request, LIST_OFFSETS_V, &in);
-    if (write(fd, b.p, b.n) != (ssize_t)b.n) die("write: %s", strerrordesc_np(errno));
-    read_all(fd, size, 4);
-    b.n = 0;
-    (void)bytes_room(&b, be32(size));
-    b.n = be32(size);
-    read_all(fd, b.p, b.n);
+    if (!ask(fd, &b)) die("the broker closed the connection");
     struct slice s = { (char *)b.p, b.n };
     int rc =
         wire_decode(&msg_response_header, (int16_t)wire_response_header_version(msg_list_offsets_request.key, LIST_OFFSETS_V), s,
@@ -302,9 +318,7 @@ int64_t ask_end(int fd, const char *topic, int32_t partition)
     if (!rc) rc = wire_decode(&msg_list_offsets_response, LIST_OFFSETS_V, s, &a, &out, NULL);
     if (rc || out.topics_n != 1 || out.topics->partitions_n != 1)
         die("ListOffsets: %s", rc ? err_text(rc) : "not what was asked");
-    if (out.topics->partitions->error_code)
-        die("ListOffsets of %s-%d: error %d", topic, (int)partition, out.topics->partitions->error_code);
-    int64_t end = out.topics->partitions->offset;
+    int64_t end = out.topics->partitions->error_code ? -out.topics->partitions->error_code : out.topics->partitions->offset;
     arena_free(&a);
     bytes_free(&b);
     return end;

@@ -45,5 +45,6 @@ struct answer answer_read(enum request_kind kind, const uint8_t *p, size_t n);
 /* The stamps of all batches that lie whole in records[0..n), and the offset behind the last of them (`next` if there is none). */
 int64_t answer_stamps(const uint8_t *records, size_t n, int64_t next, void (*stamp)(void *arg, uint64_t ns), void *arg);
 
-/* Asks with a blocking socket for the last offset of a partition. */
-int64_t ask_end(int fd, const char *topic, int32_t partition);
+/* Asked with a blocking socket. */
+int64_t ask_end(int fd, const char *topic, int32_t partition); /* the last offset of a partition; the error code when negative */
+bool ask_hello(int fd);                                        /* ApiVersions: false when the connection ends instead */

@@ -110,9 +110,12 @@ class Broker:
         assert self.process is None
         self.kind, self.command = kind, command
 
+    def write_properties(self):
+        self.file.write_text("".join(f"{k}={v}\n" for k, v in self.properties.items()))
+
     def spawn(self, argv=None, env=None):
         """Starts the process without waiting for it to serve."""
-        self.file.write_text("".join(f"{k}={v}\n" for k, v in self.properties.items()))
+        self.write_properties()
         if argv is None and self.kind == "kafka":
             if not (self.data / "meta.properties").exists():
                 self.tools.run("kafka-storage", "format", "--standalone", "-t", "ODRADEK-e2e-clusterid0", "-c", str(self.file))
