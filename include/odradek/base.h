@@ -268,6 +268,7 @@ struct fs_stat {
 };
 struct fs_space {
     int64_t total, available; /* bytes */
+    const char *cow;          /* name of a file system that never writes in place (btrfs, zfs, …); NULL: another */
 };
 struct fs {
     bool real;                                               /* descriptors are the kernel's: sendfile works on them */

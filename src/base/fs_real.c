@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define RETRY(rc, call) \
@@ -173,12 +173,20 @@ static int real_list(struct fs *fs, const char *path, struct arena *a, struct sl
 
 static int real_space(struct fs *fs, const char *path, struct fs_space *sp)
 {
-    struct statvfs st;
+    static const struct {
+        uint32_t magic;
+        const char *name;
+    } cow[] = {
+        { 0x9123683e, "btrfs" }, { 0x2fc12fc1, "zfs" }, { 0xca451a4e, "bcachefs" }, { 0x3434, "nilfs2" }, { 0xf2f52010, "f2fs" }
+    };
+    struct statfs st;
     int rc;
-    RETRY(rc, statvfs(path, &st));
+    RETRY(rc, statfs(path, &st));
     if (rc < 0) return -errno;
-    sp->total = (int64_t)st.f_blocks * (int64_t)st.f_frsize;
-    sp->available = (int64_t)st.f_bavail * (int64_t)st.f_frsize;
+    int64_t unit = st.f_frsize ? (int64_t)st.f_frsize : (int64_t)st.f_bsize;
+    *sp = (struct fs_space){ .total = (int64_t)st.f_blocks * unit, .available = (int64_t)st.f_bavail * unit };
+    for (size_t i = 0; i < ARRAY_LEN(cow); i++)
+        if ((uint32_t)st.f_type == cow[i].magic) sp->cow = cow[i].name;
     return 0;
 }
 

@@ -122,6 +122,14 @@ void journal_make(struct journal *j)
     struct fs *fs = d->logs->fs;
     int64_t size = MIN(FIRST_SIZE, j->max);
     if (!journal_wanted(d)) return;
+    struct fs_space sp;
+    if (fs->space(fs, d->path, &sp) == 0 &&
+        sp.cow) { /* J17: zeroes written ahead are no room, and a group may cost more than a sync */
+        enter(j, JOURNAL_OFF);
+        log_info("storage", "no commit journal on this file system, every file is synced by itself", KV_STR("dir", d->path),
+                 KV_STR("file_system", sp.cow));
+        return;
+    }
     int rc = has_room(j, size) ? 0 : -ENOSPC;
     if (rc == 0) j->fd = rc = fs->open(fs, j->path, FS_WRITE | FS_CREATE | FS_TRUNC);
     if (rc >= 0) rc = write_zeroes(j, 0, size);

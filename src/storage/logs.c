@@ -770,6 +770,26 @@ int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *
     return n;
 }
 
+/* Where p is to be made there is a directory of another topic that had the name: it is set aside under a name that Kafka gives such ones. 1: done; 0:
+ * there is none of another topic; or an error. */
+static int set_stray(struct plog *p, struct why *w)
+{
+    struct fs *fs = p->logs->fs;
+    struct uuid id;
+    char name[PARTNAME_MAX], path[SEG_PATH];
+    if (uuid_is_zero(p->topic_id) || partmeta_read(fs, p->path, &id, NULL) < 0 || uuid_eq(id, p->topic_id)) return 0;
+    partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_STRAY, rnd_uuid(p->logs->world->rnd));
+    snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
+    int rc = remove_marker(p->dir);
+    if (rc < 0) return why(w, rc, "%s: clean marker: %s", p->dir->path, err_text(rc));
+    rc = fs->rename(fs, p->path, path);
+    if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
+    if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
+    log_warn("storage", "a directory of another topic was in the place of a new one: set aside", KV_STR("log", p->name),
+             KV_STR("kept_as", path));
+    return 1;
+}
+
 /* A new one is not durable yet: create_sync, and a sync of the log directory. */
 static int open_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *w)
 {
@@ -806,7 +826,8 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
         rc = create(p, w);
     } else if (rc == 0) {
         p->fresh = !is_metadata(p) && p->recovery_point < 0; /* nobody said yet that its creation was synced */
-        rc = logs_look_into(p, w);
+        int stray = spec->must_exist || !st.is_dir ? 0 : set_stray(p, w);
+        rc = stray < 0 ? stray : stray > 0 ? create(p, w) : logs_look_into(p, w);
         found = rc < 0 && st.is_dir;
     } else rc = why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     rc = plog_read_failed(p, rc);

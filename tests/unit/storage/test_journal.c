@@ -119,6 +119,29 @@ static void without_an_epoch_or_with_a_size_of_zero_there_is_none(void **state) 
     }
 }
 
+static int (*plain_space)(struct fs *fs, const char *path, struct fs_space *sp);
+static int space_of_zfs(struct fs *fs, const char *path, struct fs_space *sp)
+{
+    int rc = plain_space(fs, path, sp);
+    sp->cow = "zfs";
+    return rc;
+}
+
+static void there_is_none_where_nothing_is_written_in_place(void **state) /* J17 */
+{
+    struct test_env *env = *state;
+    struct scene s;
+    plain_space = env->world->fs->space;
+    env->world->fs->space = space_of_zfs;
+    set(&s, env, "odradek.journal.max=65536\n");
+    for (int k = 0; k < 5; k++) put(&s, LOGS, 50, "x");
+    sim_run(s.r.w, 1000000);
+    assert_false(there(&s, JOURNAL_FILE));
+    commit(&s, LOGS);
+    end(&s, LOGS);
+    env->world->fs->space = plain_space;
+}
+
 static void one_sync_makes_many_logs_durable(void **state)
 {
     struct scene s;
@@ -421,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_SIM_WORLD(the_journal_is_made_when_two_files_are_dirty_and_goes_with_a_clean_stop),
         cmocka_unit_test(without_an_epoch_or_with_a_size_of_zero_there_is_none),
+        IN_SIM_WORLD(there_is_none_where_nothing_is_written_in_place),
         IN_SIM_WORLD(one_sync_makes_many_logs_durable),
         IN_SIM_WORLD(r_and_the_promise_to_the_cleaner_speak_of_segments_only),
         IN_SIM_WORLD(a_large_batch_goes_direct_with_all_before_it_and_the_next_small_one_does_not),
