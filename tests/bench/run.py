@@ -124,6 +124,15 @@ def limits(bench):
         subprocess.run(argv, check=True)
 
 
+def warm_up(bench, targets):
+    """Kafka's JVM compiles what is used much: it is given a while of everything. (And every row of the whole table runs once uncounted.)"""
+    for t in targets:
+        t.create("warm-up", 6)
+        bench.load(t, "produce @ -c 2 -d 2 --partitions 6 + fetch @ -c 2 --partitions 6 --max-bytes 65536 --step 97 + metadata @ + api-versions -c 2 -d 4",
+                   "warm-up", seconds=5 if bench.quick else 20)
+        t.delete("warm-up")
+
+
 def medians(runs):
     return {k: statistics.median([r[k] for r in runs if k in r]) for k in (runs[0] if runs else {})}
 
@@ -155,10 +164,14 @@ def main():
         time.sleep(1 if args.quick else 8)  # the brokers are idle from here on
         others = [s for s in sides if s not in report.KNOWN]
         print(report.head(meta, others), flush=True)
+        cold = [t for s, t in sides.items() if s == "kafka"]
         for row in chosen:
             here = {s: t for s, t in sides.items() if s in row.sides or (row.network and (":" in s or beside_cache(row, t)))}
             if not here:
                 continue
+            if cold and not row.once:
+                warm_up(bench, cold)
+                cold = []
             runs = measure(bench, row, here, meta["repeat"])
             results.append(report.result(row, runs, {s: medians(r) for s, r in runs.items()}))
             print(report.lines(results[-1], others), flush=True)
