@@ -174,8 +174,12 @@ struct mem_budget {
     _Atomic int64_t used;
     int64_t limit; /* bytes; 0 = none */
 };
-bool mem_charge(struct mem_budget *b, int64_t n); /* false, and nothing charged, when it would pass the limit */
+bool mem_charge(struct mem_budget *b, int64_t n);      /* false, and nothing charged, when it would pass the limit */
+void mem_charge_over(struct mem_budget *b, int64_t n); /* whatever the limit: it is taken already */
+bool mem_short(const struct mem_budget *b);            /* the limit is reached */
 void mem_uncharge(struct mem_budget *b, int64_t n);
+/* Process-wide, once, by a daemon: blocks of some size go back to the system when they are freed. */
+void mem_setup(void);
 
 /* A region freed as a whole. Its first block may be embedded by the owner; further blocks come from a per-thread pool of blocks that
  * gives memory back when idle, so a steady request allocates nothing. In ODR_DEV builds freed arena memory is poisoned. */
@@ -203,6 +207,8 @@ struct buf {
     _Atomic uint32_t refs;
     uint32_t cap;
     uint32_t len; /* for the owner's use */
+    uint32_t charged;
+    struct mem_budget *budget; /* gets `charged` back with the last reference; NULL */
     uint8_t data[];
 };
 struct buf *buf_new(size_t cap); /* one reference, len 0; from the thread's pool where it fits */
@@ -212,6 +218,8 @@ static inline struct buf *buf_ref(struct buf *b)
     return b;
 }
 void buf_unref(struct buf **b); /* nulls *b */
+/* n bytes that are charged to m already are uncharged with the buffer's last reference, on whatever thread. Once; m outlives the buffer. */
+void buf_charged(struct buf *b, struct mem_budget *m, uint32_t n);
 
 /* A growable byte string on the heap. Zero it to initialise. */
 struct bytes {

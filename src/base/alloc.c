@@ -5,9 +5,17 @@
  * CLASS_KEEP bytes a class. In ODR_DEV builds freed blocks are overwritten, with ASan they are also unreadable. */
 #include "pool.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { CLASS_KEEP = 8 * 1024 * 1024, FREED_BYTE = 0xdb };
+enum {
+    CLASS_KEEP = 8 * 1024 * 1024,
+    MMAP_FROM = 256 * 1024,
+    HEAP_KEEP = 4 * 1024 * 1024, /* free bytes of the heap that are not worth looking for */
+    HEAP_PAD = 256 * 1024,
+    FREED_BYTE = 0xdb
+};
 
 struct idle_block {
     struct idle_block *next;
@@ -74,6 +82,13 @@ bool mem_charge(struct mem_budget *b, int64_t n)
         if (__builtin_add_overflow(used, n, &then) || (b->limit && then > b->limit)) return false;
     } while (!atomic_compare_exchange_weak_explicit(&b->used, &used, then, memory_order_relaxed, memory_order_relaxed));
     return true;
+}
+
+void mem_charge_over(struct mem_budget *b, int64_t n) { atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed); }
+
+bool mem_short(const struct mem_budget *b)
+{
+    return b->limit && atomic_load_explicit(&b->used, memory_order_relaxed) >= b->limit;
 }
 
 void mem_uncharge(struct mem_budget *b, int64_t n)
@@ -157,8 +172,28 @@ size_t pool_idle(void)
     return n;
 }
 
+void mem_setup(void)
+{
+    /* Fixed, or malloc would raise it to the largest block it ever saw freed, and keep what a burst of large requests needed for good. */
+    mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
+}
+
+/* What was freed in small pieces lies between what was not: the heap does not shrink by itself after a burst. At most once a second, and only when
+ * there is something to be had. */
+static void heap_trim(void)
+{
+    static _Atomic int64_t last_s;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    int64_t last = atomic_load(&last_s);
+    if (now.tv_sec - last < 1 || !atomic_compare_exchange_strong(&last_s, &last, now.tv_sec)) return;
+    struct mallinfo2 m = mallinfo2();
+    if (m.fordblks - m.keepcost > HEAP_KEEP) malloc_trim(HEAP_PAD);
+}
+
 void mem_pool_trim(void)
 {
+    heap_trim();
     for (int c = 0; c < POOL_CLASSES; c++) {
         pool_drop(c, pool.cls[c].low);
         pool.cls[c].low = pool.cls[c].n;

@@ -12,8 +12,16 @@ struct buf *buf_new(size_t cap)
     if (cls >= 0) mem_poison((char *)b + n, pool_size(cls) - n);
     atomic_init(&b->refs, 1);
     b->cap = (uint32_t)cap;
-    b->len = 0;
+    b->len = b->charged = 0;
+    b->budget = NULL;
     return b;
+}
+
+void buf_charged(struct buf *b, struct mem_budget *m, uint32_t n)
+{
+    assert(!b->budget);
+    b->budget = m;
+    b->charged = n;
 }
 
 void buf_unref(struct buf **bp)
@@ -24,6 +32,7 @@ void buf_unref(struct buf **bp)
     uint32_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before > 1) return;
+    if (b->budget) mem_uncharge(b->budget, b->charged);
     int cls = pool_class(sizeof(struct buf) + b->cap);
     if (cls >= 0) pool_put(b, cls);
     else mem_free(b);

@@ -33,49 +33,69 @@ static void conn_uncharge(struct conn *c)
     if (!c->charged) return;
     mem_uncharge(&c->nl->net->memory, c->charged);
     c->charged = 0;
-    net_memory_free(c->nl->net);
 }
+
+/* What waits in memory for a peer that does not read it. */
+static void conn_account(struct conn *c)
+{
+    int64_t want = c->blocked || c->prefaulting ? c->held : 0;
+    if (want > c->out_charged) mem_charge_over(&c->nl->net->memory, want - c->out_charged);
+    else if (want < c->out_charged) mem_uncharge(&c->nl->net->memory, c->out_charged - want);
+    c->out_charged = want;
+}
+
+static bool oldest_partial(const struct conn *c) { return c->nl->partials.next == &c->partial; }
 
 /* True when c may take n more bytes. The oldest partial frame of its loop may always. */
 static bool conn_charge(struct conn *c, int64_t n)
 {
     struct mem_budget *m = &c->nl->net->memory;
     if (!mem_charge(m, n)) {
-        if (c->nl->partials.next != &c->partial) return false;
-        atomic_fetch_add_explicit(&m->used, n, memory_order_relaxed);
+        if (!oldest_partial(c)) return false;
+        mem_charge_over(m, n);
     }
     c->charged += n;
     return true;
 }
 
+static void hungry_look(struct timer *t);
+static void conn_defer(struct conn *c);
+
 static void conn_starve(struct conn *c)
 {
+    if (c->starved) return;
     c->starved = true;
     list_push(&c->nl->starved, &c->starving);
     conn_want(c);
+    if (!c->nl->hungry.heap_at) {
+        c->nl->hungry.fn = hungry_look;
+        loop_timer(c->nl->loop, &c->nl->hungry, loop_now_us(c->nl->loop) + HUNGRY_US);
+    }
 }
 
-static void wake_starved(struct post *p)
+void conn_feed(struct net_loop *nl)
 {
-    struct net_loop *nl = container_of(p, struct net_loop, wake_post);
     struct list all;
+    bool enough = !mem_short(&nl->net->memory);
     list_take(&all, &nl->starved);
     for (struct list *l; (l = list_pop(&all));) {
         struct conn *c = container_of(l, struct conn, starving);
+        if (!enough && !oldest_partial(c)) {
+            list_push(&nl->starved, &c->starving);
+            continue;
+        }
         c->starved = false;
+        if (c->partial_us) c->partial_us = loop_now_us(nl->loop); /* its time begins now */
         conn_want(c);
+        conn_defer(c); /* bytes may be in the socket already */
     }
 }
 
-void net_memory_free(struct net *n)
+static void hungry_look(struct timer *t)
 {
-    for (int i = 0; i < n->loops_n; i++) {
-        struct net_loop *nl = &n->loops[i];
-        if (!loop_here(nl->loop) || list_empty(&nl->starved) || list_linked(&nl->wake_post.link))
-            continue; /* other loops look for themselves when they sweep */
-        nl->wake_post.fn = wake_starved;
-        loop_post(nl->loop, &nl->wake_post);
-    }
+    struct net_loop *nl = container_of(t, struct net_loop, hungry);
+    conn_feed(nl);
+    if (!list_empty(&nl->starved)) loop_timer(nl->loop, t, loop_now_us(nl->loop) + HUNGRY_US);
 }
 
 static void partial_begin(struct conn *c)
@@ -151,9 +171,10 @@ static void stash_frame(struct conn *c)
     c->need = 0;
     c->expect = MIN(n, (size_t)WHOLE_FRAME_MAX);
     partial_end(c);
+    buf_charged(frame, &c->nl->net->memory, (uint32_t)c->charged); /* until the request that holds it is over */
+    c->charged = 0;
     client_frame(c->client, frame, frame->data + 4, n - 4);
     buf_unref(&frame);
-    conn_uncharge(c); /* what executes is bounded by the broker's line */
 }
 
 /* Room for more of the large frame: twice what has arrived. */
@@ -169,7 +190,11 @@ static void stash_grow(struct conn *c)
 
 static struct buf *loop_chunk(struct net_loop *nl)
 {
-    if (nl->chunk && atomic_load_explicit(&nl->chunk->refs, memory_order_acquire) > 1) buf_unref(&nl->chunk);
+    if (nl->chunk && atomic_load_explicit(&nl->chunk->refs, memory_order_acquire) > 1) { /* requests hold it */
+        mem_charge_over(&nl->net->memory, CHUNK);
+        buf_charged(nl->chunk, &nl->net->memory, CHUNK);
+        buf_unref(&nl->chunk);
+    }
     if (!nl->chunk) nl->chunk = buf_new(CHUNK);
     return nl->chunk;
 }
@@ -202,6 +227,8 @@ static bool conn_read_large(struct conn *c, size_t *budget)
         if (!conn_charge(c, got)) conn_starve(c);
     } else {
         c->expect = whole > STASH_SHORT ? MIN(whole, (size_t)WHOLE_FRAME_MAX) : 0;
+        mem_charge_over(&c->nl->net->memory, got);
+        buf_charged(b, &c->nl->net->memory, (uint32_t)got);
         chunk_frames(c, b, (size_t)got);
     }
     size_t asked = b->cap;
@@ -285,6 +312,7 @@ void conn_ready(struct conn *c, unsigned events)
     if (events & (IO_READ | IO_HANGUP) && !c->closed) {
         size_t budget = READ_BUDGET;
         bool more = true;
+        if (mem_short(&c->nl->net->memory) && !oldest_partial(c)) conn_starve(c);
         while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && c->out_bytes < OUT_PAUSE)
             more = conn_read(c, &budget);
         if (more && budget == 0 && !c->closed) conn_defer(c);
@@ -300,6 +328,7 @@ static void flush_post(struct post *p)
     struct conn *c = container_of(p, struct conn, flush);
     conn_flush(c);
     if (!c->closed) conn_want(c);
+    if (!list_empty(&c->nl->starved)) conn_feed(c->nl); /* what was answered is over */
 }
 
 static void flush_soon(struct conn *c)
@@ -323,10 +352,14 @@ static struct out_part *part_new(struct conn *c)
     return p;
 }
 
-static void part_free(struct net_loop *nl, struct out_part *p)
+static void part_free(struct conn *c, struct out_part *p)
 {
+    struct net_loop *nl = c->nl;
     list_remove(&p->link);
-    if (p->buf) buf_unref(&p->buf);
+    if (p->buf) {
+        c->held -= p->buf->cap;
+        buf_unref(&p->buf);
+    }
     if (p->range.seg) range_release(&p->range);
     if (nl->spare_parts_n < SPARE_PARTS) {
         list_push_front(&nl->spare_parts, &p->link);
@@ -344,6 +377,7 @@ static struct buf *out_tail(struct conn *c, size_t n)
     if (end != &c->out && last->buf && last->buf->len < last->buf->cap) return last->buf;
     last = part_new(c);
     last->buf = buf_new(n <= 4096 - sizeof(struct buf) ? 4096 - sizeof(struct buf) : MIN(n, (size_t)CHUNK - sizeof(struct buf)));
+    c->held += last->buf->cap;
     return last->buf;
 }
 
@@ -393,6 +427,7 @@ static void conn_send(void *conn, struct reply *r)
         }
     }
     if (ok) out_bytes(c, r->bytes.p + at, r->bytes.n - at);
+    if (c->blocked || c->prefaulting) conn_account(c);
     if (!ok && !c->closed) { /* the answer's beginning may be out already: it cannot become an error */
         log_error("net", "records cannot be read; closing", KV_STR("client", c->host));
         conn_close(c, NULL);
@@ -463,7 +498,7 @@ static int send_bytes(struct conn *c, size_t *budget)
             return 0;
         }
         left -= here;
-        part_free(c->nl, p);
+        part_free(c, p);
     }
     return 1;
 }
@@ -487,10 +522,11 @@ void conn_flush(struct conn *c)
                 if (!c->prefault.id) waker_add(c->nl->waker, &c->prefault);
                 c->prefaulting = true;
                 range_prefault(broker_logs(c->nl->net->broker), &p->range, c->nl->waker, c->prefault.id);
+                conn_account(c);
                 return;
             }
             rc = send_range(c, p, &budget);
-            if (rc == 1) part_free(c->nl, p);
+            if (rc == 1) part_free(c, p);
         }
         if (rc < 0) {
             conn_close(c, rc == -EPIPE || rc == -ECONNRESET ? NULL : "send failed");
@@ -498,6 +534,7 @@ void conn_flush(struct conn *c)
         }
         c->used_us = loop_now_us(c->nl->loop);
     }
+    conn_account(c);
     if (c->closing && list_empty(&c->out)) conn_close(c, c->why);
 }
 
@@ -556,8 +593,9 @@ void conn_close(struct conn *c, const char *why)
     if (why) log_info("net", "connection closed", KV_STR("client", c->host), KV_STR("reason", why));
     stash_drop(c);
     if (list_linked(&c->starving)) list_remove(&c->starving);
-    list_each_safe (l, next, &c->out) part_free(c->nl, container_of(l, struct out_part, link));
+    list_each_safe (l, next, &c->out) part_free(c, container_of(l, struct out_part, link));
     c->out_bytes = 0;
+    conn_account(c);
     if (c->prefault.id) waker_remove(c->nl->waker, &c->prefault);
     list_remove(&c->link);
     client_close(c->client);

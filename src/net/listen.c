@@ -353,11 +353,13 @@ static void sweep(struct timer *t)
         struct conn *c = container_of(l, struct conn, link);
         if (c->partial_us && !c->starved && now - c->partial_us > n->frame_timeout_us) {
             conn_close(c, "a request did not arrive whole in time");
+        } else if (c->blocked && mem_short(&n->memory) && now - c->used_us > n->frame_timeout_us) {
+            conn_close(c, "it does not read its answers, and memory is short");
         } else if (n->idle_us > 0 && now - c->used_us > n->idle_us && list_empty(&c->out) && client_idle(c->client)) {
             conn_close(c, NULL);
         }
     }
-    net_memory_free(n);
+    conn_feed(nl);
     if (nl->chunk && atomic_load(&nl->chunk->refs) == 1) buf_unref(&nl->chunk);
     mem_pool_trim();
     if (!list_empty(&nl->conns)) loop_timer(nl->loop, t, now + SWEEP_US);

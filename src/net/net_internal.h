@@ -8,7 +8,8 @@ enum {
     SEND_BUDGET = 2 << 20,    /* bytes sent to one connection in a turn */
     COPY_MAX = 32 * 1024,     /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
     SENDFILE_PIECE = 1 << 20,
-    OUT_PAUSE = 4 << 20,       /* bytes waiting to be sent beyond which a connection is no longer read */
+    OUT_PAUSE = 4 << 20, /* bytes waiting to be sent beyond which a connection is no longer read */
+    HUNGRY_US = 5000,
     SPARE_PARTS = 256,         /* output parts a loop keeps for reuse */
     WHOLE_FRAME_MAX = 4 << 20, /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
 };
@@ -24,9 +25,10 @@ struct net_loop { /* one per shard; at home */
     struct list spare_parts;
     int spare_parts_n;
     struct list starved; /* of these: not read, because memory is short */
+    struct timer hungry; /* looks whether they may go on: other loops give memory back, too */
     _Atomic int conns_n;
     struct timer sweep;
-    struct post drain_post, wake_post;
+    struct post drain_post;
     bool draining;
     struct timer drain_deadline;
     int64_t drain_began_us;
@@ -98,6 +100,8 @@ struct conn {
     /* out */
     struct list out;
     size_t out_bytes;
+    int64_t held;        /* memory of what waits in `out` */
+    int64_t out_charged; /* of it, to the memory budget: only while the peer does not take it */
     struct post flush;
     struct post again; /* read or send went over its budget: go on in the next turn */
     struct sleeper prefault;
@@ -113,7 +117,7 @@ void conn_gone(struct conn *c);                    /* from the transport: nothin
 void conn_close(struct conn *c, const char *why);  /* now; what waits to be sent is lost. NULL: quietly */
 void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
 void conn_flush(struct conn *c);
-void net_memory_free(struct net *n);                            /* memory was given back: starved connections may go on */
+void conn_feed(struct net_loop *nl); /* starved connections of this loop go on, where there is memory for them */
 struct net *net_new(struct broker *b, const struct conf *conf); /* without listeners: for connections of other making */
 bool net_conn_begins(struct net *n, const char *host);          /* false: max.connections or max.connections.per.ip is reached */
 void net_conn_ended(struct net *n, const char *host);

@@ -40,6 +40,7 @@ static int run(const struct odr_options *o)
     char why[512];
     int sig = 0;
 
+    mem_setup();
     main_thread = pthread_self();
     opts.failed = on_failed;
     sigemptyset(&set);
