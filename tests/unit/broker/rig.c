@@ -75,7 +75,7 @@ void rig_close(struct rig *r)
     mem_free(r);
 }
 
-void peer_settle(struct rig *r) { sim_run(r->env->world, 20 * 1000); }
+void peer_settle(struct rig *r) { sim_run(r->env->world, 100 * 1000); } /* some turns of workers, each up to 20 ms late */
 
 /* ---- peers ---- */
 
