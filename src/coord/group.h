@@ -269,6 +269,7 @@ void grecord_offset_gone(struct gwrite *w, struct group *g, struct slice topic, 
 void grecord_group(struct gwrite *w, struct group *g, bool next); /* with the assignments, or those handed in last */
 void grecord_group_gone(struct gwrite *w, struct group *g);
 void grecord_key_gone(struct gwrite *w, const void *key, size_t n);
+void modern_gone(struct gwrite *w, const struct modern *m); /* tombstones of all its records; shard.c */
 
 /* ---- load.c ---- */
 /* Applies the offset records of a batch that has become durable, or takes back that they were staged. */

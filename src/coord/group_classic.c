@@ -551,10 +551,7 @@ static void converted(struct gwrite *w, int err)
 static void join_convert(struct group *g, struct group_call *c)
 {
     struct gwrite *w = gwrite_new(g->part, g);
-    for (struct map_node *n = NULL; (n = map_next(&g->modern->keys, n));) {
-        const struct live_key *k = container_of(n, struct live_key, node);
-        grecord_key_gone(w, k->key, k->n);
-    }
+    modern_gone(w, g->modern);
     w->after = converted;
     g->busy = true;
     list_push(&g->waiting, &c->link);

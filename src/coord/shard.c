@@ -106,6 +106,24 @@ void modern_free(struct modern **mp)
     mem_free(m);
 }
 
+static int key_type(const struct map_node *n) { return be16(container_of(n, struct live_key, node)->key); }
+
+/* By falling type, so that the group's own record comes last: Kafka's coordinator does not load a log where a group ends before its members and its
+ * assignments. */
+void modern_gone(struct gwrite *w, const struct modern *m)
+{
+    for (int below = UINT16_MAX + 1, type;; below = type) {
+        type = -1;
+        for (struct map_node *n = NULL; (n = map_next(&m->keys, n));)
+            if (key_type(n) < below) type = MAX(type, key_type(n));
+        if (type < 0) return;
+        for (struct map_node *n = NULL; (n = map_next(&m->keys, n));) {
+            const struct live_key *k = container_of(n, struct live_key, node);
+            if (key_type(n) == type) grecord_key_gone(w, k->key, k->n);
+        }
+    }
+}
+
 void group_free(struct group *g)
 {
     assert(list_empty(&g->waiting));
@@ -313,10 +331,7 @@ void group_delete(struct group *g, struct group_call *c)
         for (int i = 0; i < t->n; i++) grecord_offset_gone(w, g, topic_name(t), &t->rows[i]);
         w = gwrite_next(w);
     }
-    for (struct map_node *n = g->modern ? map_next(&g->modern->keys, NULL) : NULL; n; n = map_next(&g->modern->keys, n)) {
-        const struct live_key *k = container_of(n, struct live_key, node);
-        grecord_key_gone(w, k->key, k->n);
-    }
+    if (g->modern) modern_gone(w, g->modern);
     if (g->kind == KIND_CLASSIC) grecord_group_gone(w, g);
     w->after = deleted;
     if (c) list_push(&w->calls, &c->link);

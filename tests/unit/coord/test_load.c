@@ -237,6 +237,67 @@ static void an_empty_group_of_the_consumer_protocol_can_be_deleted(void **state)
     rig_free(r);
 }
 
+static void modern_record(struct bytes *out, int64_t offset, int16_t type, const char *group)
+{
+    static const char value[] = { 0, 0, 0, 0, 0, 2, 0 }; /* version 0, an epoch, no tags */
+    struct batch_opts o = BATCH_OPTS;
+    struct batch_builder b;
+    struct bytes key = { 0 };
+    wr_i16(&key, type);
+    wr_i16(&key, (int16_t)strlen(group));
+    bytes_put(&key, group, strlen(group));
+    o.base_offset = offset;
+    batch_begin(&b, &o, out);
+    batch_append(&b, 1, (struct slice){ (const char *)key.p, key.n }, (struct slice){ value, sizeof value }, NULL, 0);
+    assert_true(batch_end(&b) > 0);
+    bytes_free(&key);
+}
+
+/* Kafka's coordinator does not load a log in which a group ends (3) before its assignment (6): whoever comes later could not start it. */
+static void a_consumer_groups_own_tombstone_comes_last(void **state)
+{
+    enum { GROUPS = 24 };
+    RIG("");
+    size_t had[RIG_PARTS];
+    char name[8];
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(name, sizeof name, "g%d", i);
+        int p = home(name);
+        modern_record(&r->log[p], r->end[p]++, 6, name);
+        modern_record(&r->log[p], r->end[p]++, 3, name);
+    }
+    for (int i = 0; i < RIG_PARTS; i++) had[i] = r->log[i].n;
+    rig_restart(r);
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(name, sizeof name, "g%d", i);
+        if (i % 2) rig_stable(r, JOIN(.group = name, .version = 4));
+        else assert_int_equal(error_of(ask_of(r, API_DELETE_GROUPS, 2, name)), 0);
+        rig_run(r, 5);
+    }
+    int ended = 0;
+    for (int i = 0; i < RIG_PARTS; i++) {
+        int32_t size;
+        int before = 0;
+        for (size_t at = had[i]; at < r->log[i].n; at += (size_t)size) {
+            struct bytes scratch = { 0 };
+            struct record_iter it;
+            struct record rec;
+            assert_ok(batch_size(r->log[i].p + at, r->log[i].n - at, &size));
+            assert_ok(record_iter_init(&it, r->log[i].p + at, (size_t)size, &scratch, 0));
+            while (record_next(&it, &rec) == 1) {
+                int type = rec.value.p ? 0 : be16(rec.key.p);
+                if (type == 3) assert_int_equal(before, 6);
+                ended += type == 3;
+                before = type;
+            }
+            record_iter_end(&it);
+            bytes_free(&scratch);
+        }
+    }
+    assert_int_equal(ended, GROUPS);
+    rig_free(r);
+}
+
 /* ---- our own log ------------------------------------------------------------------------------------------------------------------------ */
 
 static void what_is_loaded_is_what_was(void **state)
@@ -541,6 +602,7 @@ int main(void)
         IN_SIM_WORLD(records_are_the_bytes_that_kafka_writes),
         IN_SIM_WORLD(a_group_of_the_consumer_protocol_with_members_is_left_alone),
         IN_SIM_WORLD(an_empty_group_of_the_consumer_protocol_becomes_classic_when_joined),
+        IN_SIM_WORLD(a_consumer_groups_own_tombstone_comes_last),
         IN_SIM_WORLD(an_empty_group_of_the_consumer_protocol_can_be_deleted),
         IN_SIM_WORLD(what_is_loaded_is_what_was),
         IN_SIM_WORLD(a_group_grown_too_large_rebalances_when_loaded),
