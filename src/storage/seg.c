@@ -303,7 +303,7 @@ int seg_rebuild(struct segment *s)
     if (fd < 0) return err_of_errno(fd);
     struct walk w;
     walk_begin(&w, s->dir->logs->fs, fd, 0, size, NULL, 64 * KiB);
-    struct batch_head h;
+    struct batch_head h = { 0 };
     while ((rc = walk_peek(&w, &h, NULL)) == 1 || (rc == E_CORRUPT_MESSAGE && (rc = walk_resync(&w, &h, s->base)) == 1)) {
         seg_note(s->base, interval, &g, batch_last_offset(&h), (uint32_t)w.at, (uint32_t)h.size, h.max_timestamp, &off, &time);
         walk_skip(&w, &h);
