@@ -57,7 +57,8 @@ static struct uuid create_one(struct meta_edit *e, const struct conf *conf, stru
         const struct image_config kv[] = {
             { S("cleanup.policy"), S("compact") },
             { S("compression.type"), S("producer") },
-            { S("segment.bytes"), arena_printf(a, "%lld", (long long)conf_segment_bytes(conf, CONF_OFFSETS_TOPIC_SEGMENT_BYTES)) },
+            { S("segment.bytes"),
+              arena_printf(a, "%lld", (long long)conf_segment_bytes(conf, CONF_OFFSETS_TOPIC_SEGMENT_BYTES)) },
         };
         return edit_create_topic(e, name, (int32_t)conf_i64(conf, CONF_OFFSETS_TOPIC_NUM_PARTITIONS), kv, ARRAY_LEN(kv));
     }
@@ -66,7 +67,8 @@ static struct uuid create_one(struct meta_edit *e, const struct conf *conf, stru
             { S("cleanup.policy"), S("compact") },
             { S("compression.type"), S("uncompressed") },
             { S("min.insync.replicas"), S("1") },
-            { S("segment.bytes"), arena_printf(a, "%lld", (long long)conf_segment_bytes(conf, CONF_TRANSACTION_STATE_LOG_SEGMENT_BYTES)) },
+            { S("segment.bytes"),
+              arena_printf(a, "%lld", (long long)conf_segment_bytes(conf, CONF_TRANSACTION_STATE_LOG_SEGMENT_BYTES)) },
             { S("unclean.leader.election.enable"), S("false") },
         };
         return edit_create_topic(e, name, (int32_t)conf_i64(conf, CONF_TRANSACTION_STATE_LOG_NUM_PARTITIONS), kv, ARRAY_LEN(kv));

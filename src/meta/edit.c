@@ -159,8 +159,9 @@ bool internal_topic(const struct conf *conf, struct slice name, struct arena *a,
         c[n++] = (struct image_config){ S("cleanup.policy"), S("compact") };
         c[n++] = (struct image_config){ S("min.insync.replicas"),
                                         arena_printf(a, "%" PRId64, conf_i64(conf, CONF_TRANSACTION_STATE_LOG_MIN_ISR)) };
-        c[n++] = (struct image_config){ S("segment.bytes"),
-                                        arena_printf(a, "%" PRId64, conf_segment_bytes(conf, CONF_TRANSACTION_STATE_LOG_SEGMENT_BYTES)) };
+        c[n++] = (struct image_config){
+            S("segment.bytes"), arena_printf(a, "%" PRId64, conf_segment_bytes(conf, CONF_TRANSACTION_STATE_LOG_SEGMENT_BYTES))
+        };
         c[n++] = (struct image_config){ S("unclean.leader.election.enable"), S("false") };
     } else if (slice_eq(name, S("__share_group_state"))) {
         *partitions = (int32_t)conf_i64(conf, CONF_SHARE_COORDINATOR_STATE_TOPIC_NUM_PARTITIONS);
@@ -169,9 +170,10 @@ bool internal_topic(const struct conf *conf, struct slice name, struct arena *a,
         c[n++] = (struct image_config){ S("min.insync.replicas"),
                                         arena_printf(a, "%" PRId64, conf_i64(conf, CONF_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR)) };
         c[n++] = (struct image_config){ S("retention.ms"), S("-1") };
-        c[n++] = (struct image_config){
-            S("segment.bytes"), arena_printf(a, "%" PRId64, conf_segment_bytes(conf, CONF_SHARE_COORDINATOR_STATE_TOPIC_SEGMENT_BYTES))
-        };
+        c[n++] =
+            (struct image_config){ S("segment.bytes"),
+                                   arena_printf(a, "%" PRId64,
+                                                conf_segment_bytes(conf, CONF_SHARE_COORDINATOR_STATE_TOPIC_SEGMENT_BYTES)) };
     }
     *configs_n = n;
     return n > 0;

@@ -782,6 +782,9 @@ static int set_stray(struct plog *p, struct why *w)
     snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
     int rc = remove_marker(p->dir);
     if (rc < 0) return why(w, rc, "%s: clean marker: %s", p->dir->path, err_text(rc));
+    take_entry(p->dir, slice_of(p->topic), p->partition);
+    rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for the new log's */
+    if (rc < 0) return why(w, rc, "%s: checkpoints: %s", p->dir->path, err_text(rc));
     rc = fs->rename(fs, p->path, path);
     if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));

@@ -307,6 +307,7 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
 
     int rc = find_place(p, offset, upto, c, &at, &pl);
     if (rc <= 0) return rc < 0 ? INT32_MAX : 0;
+    assert(pl.seg);
     if (c) {
         pthread_mutex_lock(&p->mu);
         int i = plog_seg_at(p, pl.seg->base);

@@ -36,7 +36,7 @@ struct scrub {
 static void pass_end(struct scrub *s)
 {
     seg_unref(&s->seg);
-    for (int i = s->at_log; i < s->logs_n; i++) plog_unref(&s->logs_v[i]);
+    while (s->logs_v && s->at_log < s->logs_n) plog_unref(&s->logs_v[s->at_log++]);
     mem_free(s->logs_v);
     s->logs_v = NULL;
     s->logs_n = s->at_log = 0;
@@ -47,6 +47,7 @@ static void pass_begin(struct scrub *s)
     struct logs *l = s->logs;
     int cap = 0;
     s->pass_us = now_us(l) + l->set.scrub_ms * 1000;
+    assert(s->logs_n == 0);
     s->bytes = s->damaged = 0;
     s->from = 0;
     pthread_mutex_lock(&l->mu);
@@ -97,7 +98,7 @@ static int read_piece(struct scrub *s, int64_t *moved)
 {
     struct segment *seg = s->seg;
     struct fs *fs = s->logs->fs;
-    struct batch_head h;
+    struct batch_head h = { 0 };
     struct walk w;
     int64_t began = s->at, size = seg->size;
     int rc = 1, fd = seg_pin(seg, false);
@@ -132,7 +133,7 @@ static int read_piece(struct scrub *s, int64_t *moved)
 /* A bounded piece of the pass: false when it is over. */
 static bool step(struct scrub *s, int64_t *moved)
 {
-    if (s->at_log == s->logs_n) return false;
+    if (!s->logs_v || s->at_log == s->logs_n) return false;
     struct plog *p = s->logs_v[s->at_log];
     if (!s->seg && !next_segment(s, p)) {
         seg_unref(&s->seg);

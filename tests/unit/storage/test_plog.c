@@ -623,7 +623,7 @@ static void a_new_log_sets_aside_what_is_in_its_place(void **state)
     struct why why = { "" };
     begin(&r, env);
     struct plog *p = rig_plog(&r, "t", 0, "");
-    rig_put(&r, p, RIG_BATCH(), "old");
+    for (int i = 0; i < 5; i++) rig_put(&r, p, RIG_BATCH(), "old");
     rig_durable(p);
     plog_unref(&p);
     assert_ok(rig_close(&r));
@@ -636,6 +636,10 @@ static void a_new_log_sets_aside_what_is_in_its_place(void **state)
             assert_string_equal(rig_all(&r, &env->arena, p, READ_END), "");
             rig_put(&r, p, RIG_BATCH(), "new");
             rig_durable(p);
+            plog_unref(&p);
+            rig_kill(&r); /* what the checkpoint said of the old one is not believed of the new one */
+            rig_begin(&r);
+            continue;
         } else assert_string_equal(rig_all(&r, &env->arena, p, READ_END), "new@0");
         plog_unref(&p);
         assert_ok(rig_close(&r));

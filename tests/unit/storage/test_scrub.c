@@ -75,9 +75,9 @@ static void it_reads_no_faster_than_it_may(void **state)
     struct rig r;
     struct plog *p = some(env, &r, "odradek.scrub.interval.ms=1000\nodradek.scrub.max.bytes.per.second=4096\n");
     hurt(env, &r, 2, 2000);
-    sim_run(r.w, 2000 * 1000); /* a second until it begins; three segments of 3 KB take more than two */
+    sim_run(r.w, 2000LL * 1000); /* a second until it begins; three segments of 3 KB take more than two */
     assert_int_equal(told, 0);
-    sim_run(r.w, 2000 * 1000);
+    sim_run(r.w, 2000LL * 1000);
     assert_int_equal(told, 1);
     end(&r, p);
 }
