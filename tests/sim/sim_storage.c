@@ -4,7 +4,8 @@
  * retention, DeleteRecords and index work go on in simulated turns between any two of their steps. A life ends by power loss at any turn, by SIGKILL,
  * by a clean stop, or after a fault of the disk. Then the directory is opened again and compared with what was promised:
  *
- *   P1 what was seen durable, and what was below a watermark somebody saw, is there: same offset, same bytes
+ *   P1 what was seen durable, and what was below a watermark somebody saw, is there: same offset, same bytes. Appends arrive between any two steps
+ *      of a commit: one that called durable more than it had captured, over the segments that it synced, loses them here (J2)
  *   P2 offsets follow each other, every record was sent by somebody, none is there twice (a producer's retry is one)
  *   P3 the log start is where the last answered DeleteRecords put it, or above
  *   P4 the last stable offset and the aborted transactions are those that a scan of the log gives
