@@ -22,7 +22,7 @@ enum { STASH_SHORT = 16 * 1024, IOV_MOST = 64 };
 static void conn_want(struct conn *c)
 {
     if (c->closed) return;
-    bool read = !c->paused && !c->starved && !c->closing && c->out_bytes < OUT_PAUSE;
+    bool read = !c->paused && !c->starved && !c->closing && c->out_bytes < c->nl->net->out_pause;
     c->transport->want(c, (read ? IO_READ : 0) | (c->blocked ? IO_WRITE : 0) | IO_HANGUP);
 }
 
@@ -94,6 +94,14 @@ void conn_feed(struct net_loop *nl)
 static void hungry_look(struct timer *t)
 {
     struct net_loop *nl = container_of(t, struct net_loop, hungry);
+    int64_t now = loop_now_us(nl->loop);
+    if (mem_short(&nl->net->memory) && now - nl->deaf_us >= DEAF_US / 4) {
+        nl->deaf_us = now;
+        list_each_safe (l, next, &nl->conns) {
+            struct conn *c = container_of(l, struct conn, link);
+            if (c->out_charged && now - c->used_us > DEAF_US) conn_close(c, "it does not read its answers, and memory is short");
+        }
+    }
     conn_feed(nl);
     if (!list_empty(&nl->starved)) loop_timer(nl->loop, t, loop_now_us(nl->loop) + HUNGRY_US);
 }
@@ -152,14 +160,24 @@ static void stash_put(struct conn *c, const uint8_t *p, size_t n, size_t whole)
 static void chunk_frames(struct conn *c, struct buf *chunk, size_t n)
 {
     size_t at = 0, whole = 0;
-    while (n - at >= 4 && !c->closing && !c->closed) {
+    while (n - at >= 4 && !c->closing && !c->closed && c->out_bytes < c->nl->net->out_pause) {
         if (!frame_size(c, chunk->data + at, &whole)) return;
         if (n - at < whole) break;
         client_frame(c->client, chunk, chunk->data + at + 4, whole - 4);
         at += whole;
         whole = 0;
     }
-    if (!c->closed && !c->closing && at < n) stash_put(c, chunk->data + at, n - at, n - at >= 4 ? whole : 0);
+    if (c->closed || c->closing || at == n) return;
+    if (c->out_bytes < c->nl->net->out_pause) {
+        stash_put(c, chunk->data + at, n - at, n - at >= 4 ? whole : 0);
+        return;
+    }
+    c->stash = buf_new(n - at); /* small requests may have large answers: not all of a chunk at once */
+    memcpy(c->stash->data, chunk->data + at, n - at);
+    c->stash->len = (uint32_t)(n - at);
+    c->backlog = true;
+    mem_charge_over(&c->nl->net->memory, (int64_t)(n - at));
+    buf_charged(c->stash, &c->nl->net->memory, (uint32_t)(n - at));
 }
 
 /* The large frame is whole. */
@@ -239,6 +257,15 @@ static bool conn_read_large(struct conn *c, size_t *budget)
 /* One read. False when there is nothing more to be had now. */
 static bool conn_read(struct conn *c, size_t *budget)
 {
+    if (c->backlog) { /* before what is in the socket */
+        struct buf *b = c->stash;
+        c->stash = NULL;
+        c->backlog = false;
+        *budget -= MIN(*budget, (size_t)b->len);
+        chunk_frames(c, b, b->len);
+        buf_unref(&b);
+        return true;
+    }
     if (c->expect && !c->stash) return conn_read_large(c, budget);
     struct buf *chunk = loop_chunk(c->nl);
     struct iovec v[2];
@@ -313,7 +340,8 @@ void conn_ready(struct conn *c, unsigned events)
         size_t budget = READ_BUDGET;
         bool more = true;
         if (mem_short(&c->nl->net->memory) && !oldest_partial(c)) conn_starve(c);
-        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && c->out_bytes < OUT_PAUSE)
+        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved &&
+               c->out_bytes < c->nl->net->out_pause)
             more = conn_read(c, &budget);
         if (more && budget == 0 && !c->closed) conn_defer(c);
         if (events & IO_HANGUP && !(events & IO_READ) && !c->closed) conn_close(c, NULL);
@@ -535,6 +563,7 @@ void conn_flush(struct conn *c)
         c->used_us = loop_now_us(c->nl->loop);
     }
     conn_account(c);
+    if (c->backlog && c->out_bytes < c->nl->net->out_pause) conn_defer(c);
     if (c->closing && list_empty(&c->out)) conn_close(c, c->why);
 }
 

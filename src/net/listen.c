@@ -257,6 +257,7 @@ struct net *net_new(struct broker *b, const struct conf *conf)
     n->loops = mem_zalloc(sizeof *n->loops * (size_t)n->loops_n);
     n->listeners = mem_zalloc(sizeof *n->listeners * (size_t)count * 8);
     n->memory.limit = conf_i64(conf, CONF_ODRADEK_MEMORY_MAX);
+    n->out_pause = (size_t)MIN(MAX(n->memory.limit / 64, OUT_PAUSE_LEAST), OUT_PAUSE);
     n->frame_max = conf_i64(conf, CONF_SOCKET_REQUEST_MAX_BYTES);
     n->idle_us = conf_i64(conf, CONF_CONNECTIONS_MAX_IDLE_MS) * 1000;
     n->frame_timeout_us = conf_i64(conf, CONF_ODRADEK_FRAME_TIMEOUT_MS) * 1000;
@@ -353,8 +354,6 @@ static void sweep(struct timer *t)
         struct conn *c = container_of(l, struct conn, link);
         if (c->partial_us && !c->starved && now - c->partial_us > n->frame_timeout_us) {
             conn_close(c, "a request did not arrive whole in time");
-        } else if (c->blocked && mem_short(&n->memory) && now - c->used_us > n->frame_timeout_us) {
-            conn_close(c, "it does not read its answers, and memory is short");
         } else if (n->idle_us > 0 && now - c->used_us > n->idle_us && list_empty(&c->out) && client_idle(c->client)) {
             conn_close(c, NULL);
         }

@@ -8,7 +8,9 @@ enum {
     SEND_BUDGET = 2 << 20,    /* bytes sent to one connection in a turn */
     COPY_MAX = 32 * 1024,     /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
     SENDFILE_PIECE = 1 << 20,
-    OUT_PAUSE = 4 << 20, /* bytes waiting to be sent beyond which a connection is no longer read */
+    OUT_PAUSE = 4 << 20, /* bytes waiting to be sent beyond which a connection is no longer read, at most */
+    OUT_PAUSE_LEAST = 64 * 1024,
+    DEAF_US = 1000 * 1000, /* with memory short, a peer that takes nothing of its answers for so long is closed */
     HUNGRY_US = 5000,
     SPARE_PARTS = 256,         /* output parts a loop keeps for reuse */
     WHOLE_FRAME_MAX = 4 << 20, /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
@@ -25,6 +27,7 @@ struct net_loop { /* one per shard; at home */
     struct list spare_parts;
     int spare_parts_n;
     struct list starved; /* of these: not read, because memory is short */
+    int64_t deaf_us;     /* when it last looked for peers that do not read */
     struct timer hungry; /* looks whether they may go on: other loops give memory back, too */
     _Atomic int conns_n;
     struct timer sweep;
@@ -51,6 +54,7 @@ struct net {
     int listeners_n;
     struct listener *listeners;
     struct mem_budget memory;
+    size_t out_pause; /* a 64th of it, within OUT_PAUSE */
     int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
     int backlog;
     int send_buffer, receive_buffer; /* SO_SNDBUF, SO_RCVBUF; -1 = the system's */
@@ -108,6 +112,7 @@ struct conn {
     bool prefaulting;
     int64_t used_us;
     const char *why; /* closing for this reason */
+    bool backlog;    /* stash holds whole frames: they wait until answers before them are sent */
     bool paused, blocked, closing, closed, starved, deferred, gone;
 };
 

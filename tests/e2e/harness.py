@@ -157,9 +157,9 @@ class Broker:
             f.seek(self.log_start)
             return f.read().decode(errors="replace")
 
-    def rss(self):
-        """Resident bytes."""
-        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024
+    def rss(self, what="VmRSS"):
+        """Resident bytes; "VmHWM": the most there ever were."""
+        return int(re.search(what + r":\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024
 
     def cpu(self):
         """CPU seconds used so far."""

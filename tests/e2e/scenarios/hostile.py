@@ -1,10 +1,12 @@
 """Bad input: each gets Kafka's error or a closed connection, and the broker goes on."""
+import contextlib
 import gzip
 import random
 import re
 import resource
 import socket
 import struct
+import threading
 import time
 import zlib
 
@@ -424,3 +426,62 @@ def works_after(broker):
     with broker.connect() as c:
         assert c.create_topic("works") == 0
         assert c.produce("works", 0, batch([b"a"]))[:2] == (0, 0)
+
+
+@scenario(plain=True, target="odradek")
+def a_hundred_producers_and_a_hundred_consumers_stay_within_the_memory_they_were_given(t):
+    """odradek.memory.max holds for requests that execute and for answers that nobody takes; the honest ones get through."""
+    partitions, rounds, size = 20, 5, 100_000
+    broker = t.new_broker(properties={"odradek.memory.max": 16 << 20})
+    with broker.connect() as c:
+        assert c.create_topic("t", partitions) == 0
+    value, failures, deaf = batch([b"x" * size], crc=None), [], []
+
+    def guarded(work, i):
+        try:
+            with broker.connect() as c:
+                c.sock.settimeout(60)
+                work(c, i % partitions)
+        except Exception as e:  # a thread's failure is the scenario's
+            failures.append(repr(e))
+
+    def produce(c, partition):
+        for _ in range(rounds):
+            c.produce("t", partition, value, wait=False)
+        for _ in range(rounds):
+            assert c.produce_answer(c.read_frame()[1])[0] == 0
+
+    def consume(c, partition):
+        end, at = rounds * 100 // partitions, 0
+        while at < end:
+            error, _, _, data = c.fetch("t", partition, at, max_bytes=1 << 20)
+            assert error == 0
+            at += sum(1 for _ in batches(data or b""))
+
+    def ask(c):  # answers small enough to be copied
+        c.sock.settimeout(0.5)
+        one = frame(FETCH, 11, i32(-1) + i32(0) + i32(1) + i32(30_000) + i8(0) + i32(0) + i32(-1)
+                    + array([string("small") + array([i32(0) + i32(-1) + i64(0) + i64(-1) + i32(30_000)])]) + array([]) + string(""))
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            c.send_bytes(one * 3000)
+
+    try:
+        with broker.connect() as c:
+            assert c.create_topic("small", 1) == 0
+            for _ in range(40):
+                assert c.produce("small", 0, batch([b"y" * 1000]))[0] == 0
+        for c in broker.crowd(40):
+            deaf.append(c)
+            ask(c)
+        threads = [threading.Thread(target=guarded, args=(work, i)) for i in range(100) for work in (produce, consume)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures[:3]
+    finally:
+        for c in deaf:
+            c.close()
+    peak = broker.rss("VmHWM")
+    assert peak < 64 << 20, f"{peak >> 20} MiB at most"
+    works(broker)
