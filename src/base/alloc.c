@@ -175,7 +175,7 @@ size_t pool_idle(void)
 void mem_setup(void)
 {
     /* Fixed, or malloc would raise it to the largest block it ever saw freed, and keep what a burst of large requests needed for good. */
-    mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
+    mallopt(M_MMAP_THRESHOLD, MMAP_FROM); /* NOLINT(concurrency-mt-unsafe): before there are threads */
 }
 
 /* What was freed in small pieces lies between what was not: the heap does not shrink by itself after a burst. At most once a second, and only when

@@ -198,6 +198,7 @@ static void stash_frame(struct conn *c)
 /* Room for more of the large frame: twice what has arrived. */
 static void stash_grow(struct conn *c)
 {
+    assert(c->stash);
     if (c->stash->len < c->stash->cap || c->stash->cap >= c->need) return;
     struct buf *more = buf_new(MIN(c->need, (size_t)c->stash->cap * 2));
     memcpy(more->data, c->stash->data, c->stash->len);

@@ -13,7 +13,7 @@
 
 static void notify(const char *what, const char *status)
 {
-    const char *path = getenv("NOTIFY_SOCKET");
+    const char *path = getenv("NOTIFY_SOCKET"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
     struct sockaddr_un to = { .sun_family = AF_UNIX };
     size_t n = path ? strlen(path) : 0;
     if (n < 2 || (path[0] != '/' && path[0] != '@') || n >= sizeof to.sun_path) return;

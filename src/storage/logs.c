@@ -919,7 +919,7 @@ static void sync_one(void *arg, int i) { (void)create_sync(((struct plog **)arg)
  * failed on the way is taken out again. */
 static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
 {
-    struct plog **fresh = mem_alloc((size_t)MAX(n, 1) * sizeof(*fresh)); /* borrowed */
+    struct plog **fresh = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed */
     bool *dirs = mem_zalloc((size_t)l->dirs_n);
     int k = 0;
     for (int i = 0; i < n; i++) {
