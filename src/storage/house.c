@@ -4,6 +4,7 @@
  * everything in it is durable. Checkpoints every minute. Retention. Late removal of files. Telling that a directory went offline (J6).
  * It is woken by whoever has work for it, and by a timer on a loop of its own (the only thing that loop does). */
 #include "internal.h"
+#include "spare.h"
 #include "txidx.h"
 #include <sched.h>
 
@@ -630,6 +631,8 @@ static enum turn house_turn(void *arg)
     if (now >= atomic_load(&h->flush_due_us)) flush_due(l, now);
     if (now >= h->checkpoint_due_us) {
         if (logs_checkpoint(l) == 0) logs_settle(l);
+        for (int i = 0; i < l->dirs_n; i++)
+            if (!dir_failed(&l->dirs[i])) spare_make(l->fs, l->dirs[i].path, l->set.disk_reserve);
         h->checkpoint_due_us = now + l->set.checkpoint_ms * 1000;
     }
     if (now >= h->expire_due_us) {

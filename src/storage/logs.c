@@ -5,6 +5,7 @@
 #include "marker.h"
 #include "partmeta.h"
 #include "scrub.h"
+#include "spare.h"
 #include "txidx.h"
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -100,6 +101,7 @@ static int open_dir(struct logs *l, int i, struct slice path, struct identity_di
     if (rc < 0) return why(w, err_of_errno(rc), "log directory %s: %s", d->path, err_text(rc));
     d->lock_fd = identity_lock(l->fs, d->path, w);
     if (d->lock_fd < 0) return d->lock_fd;
+    spare_give_up(l->fs, d->path);
     id->path = d->path;
     rc = identity_read(l->fs, d->path, &id->id, w);
     if (rc < 0 && rc != E_NOT_FOUND) return rc;

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static void rig_up(struct rig *r)
+void rig_start(struct rig *r)
 {
     struct why why = { .text = "" };
     int rc = broker_open(r->env->world, r->conf, 1, &r->broker, &why);
@@ -27,7 +27,7 @@ static void on_drained(struct shard *s, void *arg)
     r->drained++;
 }
 
-static void rig_down(struct rig *r)
+void rig_stop(struct rig *r)
 {
     struct loop *l = shard_loop(broker_shard(r->broker, 0));
     r->drained = 0;
@@ -56,19 +56,19 @@ struct rig *rig_open(uint64_t seed, const char *properties)
         fail_msg("%.*s", (int)out.n, (char *)out.p);
     }
     conf_report_free(&report);
-    rig_up(r);
+    rig_start(r);
     return r;
 }
 
 void rig_restart(struct rig *r)
 {
-    rig_down(r);
-    rig_up(r);
+    rig_stop(r);
+    rig_start(r);
 }
 
 void rig_close(struct rig *r)
 {
-    rig_down(r);
+    rig_stop(r);
     conf_unref(&r->conf);
     arena_free(&r->arena);
     test_env_free(&(void *){ r->env });

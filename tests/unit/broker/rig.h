@@ -15,7 +15,9 @@ struct rig {
     struct list peers;
 };
 struct rig *rig_open(uint64_t seed, const char *properties); /* more lines for the settings; one shard */
-void rig_restart(struct rig *r);                             /* clean stop, peers hung up, and start again */
+void rig_stop(struct rig *r);                                /* clean; peers are hung up */
+void rig_start(struct rig *r);                               /* after rig_stop */
+void rig_restart(struct rig *r);                             /* rig_stop, rig_start */
 void rig_close(struct rig *r);                               /* clean stop, and all is freed */
 
 struct answer { /* as it came, in order */
