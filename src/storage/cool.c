@@ -13,9 +13,11 @@
 
 enum {
     PIECE = 2 << 20,
-    COST_RUN = 64 << 10,    /* runs from this size on tell what a byte costs: below, the calls themselves do */
-    SAMPLE = 64 << 20,      /* bytes of large runs whose mean is a measurement */
-    SETTLE = 32 << 20,      /* bytes after a change before which nothing is measured */
+    COST_RUN = 64 << 10, /* runs from this size on tell what a byte costs: below, the calls themselves do */
+    SAMPLE = 64 << 20,   /* bytes of large runs whose mean is a measurement */
+    SETTLE =
+        256 << 20, /* bytes after a change before which nothing is measured: until then the pages released are not those given */
+    VERDICT = 2,   /* measurements in a row that must say that releasing does not pay */
     RETRY_MIN = 1 << 30,    /* bytes until releasing is tried again where it did not pay; doubled each time */
     REMEASURE_DOUBLINGS = 5 /* at most to 32 GiB; after as many bytes fresh memory is measured again where releasing pays */
 };
@@ -74,6 +76,7 @@ static void enter(struct cooler *c, bool releasing)
     c->skip = SETTLE;
     c->bytes = c->us = 0;
     c->since = 0;
+    c->against = 0;
 }
 
 /* One measurement is complete: what follows from it. */
@@ -87,9 +90,13 @@ static void measured(struct cooler *c, double cost)
     } else {
         c->reused = cost;
         if (2 * cost <= c->fresh) c->retry = RETRY_MIN;
-        else if (2 * c->fresh < 3 * cost) { /* it does not pay by half: leave it to the kernel */ enter(c, false);
+        c->against = 3 * cost > 2 * c->fresh ? c->against + 1 : 0; /* it shall pay by half */
+        if (c->against >= VERDICT) {
+            enter(c, false);
             c->retry = MIN(2 * c->retry, far);
-        } else if (c->since >= far) enter(c, false);
+        } else if (c->since >= far) {
+            enter(c, false);
+        }
     }
 }
 

@@ -223,6 +223,7 @@ struct cooler {
     bool releasing;
     int64_t since, skip, bytes, us; /* of large runs: since the last change; not to be measured; measured, and their time */
     int64_t retry;                  /* bytes until releasing is tried again */
+    int against;                    /* measurements in a row that say it does not pay */
     double fresh, reused;           /* us a byte, when last measured; 0: never */
 };
 
