@@ -791,7 +791,7 @@ CONF(ODRADEK_DISK_RESERVE, "odradek.disk.reserve", LONG, "67108864", AT_LEAST(0)
     "Bytes kept free on a log directory's disk: producers are refused before the last byte, reads and deletes go on.")
 CONF(ODRADEK_FRAME_TIMEOUT_MS, "odradek.frame.timeout.ms", INT, "60000", AT_LEAST(100), LOW, READ_ONLY, HONOUR,
     "A request must have arrived whole this long after its first byte, or its connection is closed.")
-CONF(ODRADEK_HOT, "odradek.hot", LONG, "134217728", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
+CONF(ODRADEK_HOT, "odradek.hot", LONG, "2147483648", AT_LEAST(0), LOW, READ_ONLY, HONOUR,
     "Newest bytes of a log directory that stay in the page cache where odradek.page.cache releases older ones.")
 CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "67108864", BETWEEN(0, 1073741824), LOW, READ_ONLY, HONOUR,
     "Bytes the commit journal of each log directory may grow to; with it one sync makes appends to many partitions durable. "

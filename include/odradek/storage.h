@@ -203,6 +203,7 @@ struct plog_cursor {
     int64_t offset;
     int64_t base; /* segment */
     uint32_t at;
+    uint32_t size; /* of the batch there; 0: not known */
     uint64_t generation;
 };
 enum read_upto { READ_WATERMARK, READ_STABLE, READ_END };

@@ -6,7 +6,7 @@
 #include "txidx.h"
 
 enum {
-    HEADS = 8192,            /* bytes of headers read at once */
+    HEADS = 4096,            /* bytes of headers read at once: what an index leaves to walk */
     LONG_WALK = 1024 * 1024, /* an index that leaves more than this to walk, */
     LONG_WALK_BATCHES = 256, /* in so many batches, is short: it is rebuilt */
     PREFAULT_STEP = 64 * 1024,
@@ -103,8 +103,7 @@ struct place {
     struct segment *seg; /* one reference */
     uint32_t at;         /* where the batch that holds the offset (or the next one) begins */
     uint32_t limit;
-    struct batch_head head;
-    bool have_head;
+    uint32_t size; /* of that batch; 0: not known */
 };
 
 /* Finds where a read from `offset` begins. 1 with *pl; 0: nothing readable there; or an error. *at: the offsets it was judged by. */
@@ -149,10 +148,13 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
             if (rc == 1) limit = pos;
             if (rc >= 0) rc = 1;
         }
-        if (rc == 1 && known && c->at < limit) pl->at = c->at;
-        else if (rc == 1) {
-            rc = find_in_segment(s, from, limit, &pl->at, &pl->head);
-            pl->have_head = rc == 1;
+        if (rc == 1 && known && c->at < limit) {
+            pl->at = c->at;
+            pl->size = c->size;
+        } else if (rc == 1) {
+            struct batch_head h;
+            rc = find_in_segment(s, from, limit, &pl->at, &h);
+            if (rc == 1) pl->size = (uint32_t)h.size;
         }
         if (rc == 1) {
             pl->seg = s;
@@ -243,19 +245,20 @@ again:
     }
     uint32_t n = pl.limit - pl.at, want = r->max_bytes;
     if (n > want && r->whole_first) {
-        if (!pl.have_head) {
+        if (pl.size == 0) {
             uint8_t buf[128];
+            struct batch_head h;
             struct walk w;
             walk_begin(&w, p->logs->fs, fd, pl.at, pl.limit, buf, sizeof(buf));
-            rc = walk_peek(&w, &pl.head, NULL);
+            rc = walk_peek(&w, &h, NULL);
             if (rc < 0 && rc != E_CORRUPT_MESSAGE) {
                 seg_unpin(pl.seg);
                 seg_unref(&pl.seg);
                 return plog_read_failed(p, rc);
             }
-            pl.have_head = rc == 1;
+            if (rc == 1) pl.size = (uint32_t)h.size;
         }
-        if (pl.have_head) want = MAX(want, (uint32_t)pl.head.size);
+        want = MAX(want, pl.size);
     }
     bool whole = n <= want;
     n = MIN(n, want);
@@ -312,7 +315,9 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
         pthread_mutex_lock(&p->mu);
         int i = plog_seg_at(p, pl.seg->base);
         if (i >= 0 && p->segs[i] == pl.seg)
-            *c = (struct plog_cursor){ .offset = offset, .base = pl.seg->base, .at = pl.at, .generation = p->generation };
+            *c = (struct plog_cursor){
+                .offset = offset, .base = pl.seg->base, .at = pl.at, .size = pl.size, .generation = p->generation
+            };
         pthread_mutex_unlock(&p->mu);
     }
     pthread_mutex_lock(&p->mu);
