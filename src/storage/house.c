@@ -35,6 +35,7 @@ static struct plog **all_logs(struct logs *l, int *n)
     pthread_mutex_lock(&l->mu);
     list_each (it, &l->all) {
         if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
+        assert(v);
         v[(*n)++] = plog_ref(container_of(it, struct plog, all_link));
     }
     pthread_mutex_unlock(&l->mu);

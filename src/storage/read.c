@@ -152,7 +152,7 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
             pl->at = c->at;
             pl->size = c->size;
         } else if (rc == 1) {
-            struct batch_head h;
+            struct batch_head h = { 0 };
             rc = find_in_segment(s, from, limit, &pl->at, &h);
             if (rc == 1) pl->size = (uint32_t)h.size;
         }
