@@ -101,8 +101,10 @@ void commit_want(struct plog *p)
 static void add_job(struct lane *c, int *n, struct segment *seg, struct plog *log)
 {
     if (*n == c->jobs_cap) {
+        pthread_mutex_lock(&c->mu); /* a helper called for the commit before may look only now */
         c->jobs_cap = MAX(16, c->jobs_cap * 2);
         c->jobs = mem_realloc(c->jobs, (size_t)c->jobs_cap * sizeof(*c->jobs));
+        pthread_mutex_unlock(&c->mu);
     }
     c->jobs[(*n)++] =
         (struct commit_job){ .seg = seg, .log = log, .written = seg ? seg->written : 0, .cuts = seg ? seg->cuts : 0 };
@@ -258,12 +260,12 @@ static void publish_log(const struct commit_log *cl)
 {
     struct plog *p = cl->log;
     pthread_mutex_lock(&p->mu);
-    bool moved = cl->end > p->durable, paid = false;
+    bool moved = cl->end > p->durable, listed = false;
     if (moved) p->durable = cl->end;
     p->durable_seq = journal_done(&p->dir->journal); /* a group under way holds nothing of p */
     if (!cl->journal && moved) {
         p->flushed = cl->end;
-        paid = true;
+        listed = journal_unlist(p); /* while no group can take p in: the next one may owe again (J7) */
     }
     assert(p->flushed <= p->durable);                  /* J9 */
     if (plog_synced(p) && p->durable > p->watermark) { /* J19: before anybody is woken, together with its file position */
@@ -279,7 +281,7 @@ static void publish_log(const struct commit_log *cl)
     bool maintain =
         (p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved) || (active && active->off.tail.n >= (size_t)INDEX_BEHIND * OFF_ENTRY);
     pthread_mutex_unlock(&p->mu);
-    if (paid) journal_paid(p);
+    if (listed) plog_unref(&(struct plog *){ p });
     if (again) commit_want(p);
     if (moved) plog_notify(p);
     if (maintain) house_add(p);
@@ -304,7 +306,8 @@ static void finish(struct lane *c)
         staged_free(c->logs[i].staged);
         plog_unref(&c->logs[i].log);
     }
-    if (debt > 2 * d->logs->set.dirty_max || dir_failed(d)) queue_poke_writer(d);
+    queue_debt_fell(d, debt);
+    if (dir_failed(d)) queue_poke_writer(d);
     journal_settle(&d->journal);
     metric_add(M_commits, 1);
     c->logs_n = 0;

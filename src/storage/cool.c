@@ -13,6 +13,7 @@
 
 enum {
     PIECE = 2 << 20,
+    NEWEST = 16,         /* pieces read, or begun, among which one that is not may stand */
     COST_RUN = 64 << 10, /* runs from this size on tell what a byte costs: below, the calls themselves do */
     SAMPLE = 64 << 20,   /* bytes of large runs whose mean is a measurement */
     SETTLE =
@@ -53,6 +54,10 @@ static void add_piece(struct plog *p, struct segment *s, uint32_t from, uint32_t
     list_push(&c->pieces, &x->link);
     pthread_mutex_unlock(&c->mu);
     kick(&c->worker);
+    pthread_mutex_lock(&p->mu); /* whoever deletes says so first and calls cool_forget then: one of us takes it out */
+    bool gone = s->deleted || p->gone;
+    pthread_mutex_unlock(&p->mu);
+    if (gone) cool_forget(p, s);
 }
 
 void cool_wrote(struct plog *p, struct segment *s, bool rest)
@@ -155,10 +160,12 @@ static enum action next_piece(struct cooler *c, struct piece *x)
         list_remove(&found->link);
         mem_free(found);
     } else {
-        for (struct list *l = c->pieces.prev; l != &c->pieces; l = l->prev) { /* those not started stand at the end */
+        int look = 0;
+        for (struct list *l = c->pieces.prev; l != &c->pieces && look < NEWEST;
+             l = l->prev) { /* those not started stand near the end */
             struct piece *p = container_of(l, struct piece, link);
-            if (p->started) break;
-            found = p;
+            if (p->started) look++;
+            else found = p;
         }
         if (found) {
             what = START;

@@ -102,6 +102,7 @@ static int maint_failed(struct plog *p, const char *what, int rc)
 /* What the journal made durable up to the segment's end is synced in it too; all before it is sealed and was. */
 static int seal_sync(struct plog *p, struct segment *s, int64_t end)
 {
+    int64_t debt = atomic_load_explicit(&p->dir->debt, memory_order_relaxed);
     pthread_mutex_lock(&p->mu);
     bool owes = seg_owes(s);
     uint32_t written = s->written, cuts = s->cuts;
@@ -119,6 +120,7 @@ static int seal_sync(struct plog *p, struct segment *s, int64_t end)
     assert(p->durable >= end);
     p->flushed = MAX(p->flushed, end);
     pthread_mutex_unlock(&p->mu);
+    queue_debt_fell(p->dir, debt);
     return 0;
 }
 

@@ -383,6 +383,7 @@ void queue_release(struct plog *p);            /* and lets it go on */
 int queue_roll(struct plog *p);                /* owner: a new active segment at the end */
 enum turn writer_turn(void *arg);              /* of struct log_dir */
 void queue_poke_writer(struct log_dir *d);
+void queue_debt_fell(struct log_dir *d, int64_t before); /* the writer may have slept over it (J20) */
 struct batch_head;
 void plog_offsets_locked(const struct plog *p, struct plog_offsets *out); /* under mu */
 /* What pstate wants to know of a batch that has, or will have, `first` as its base offset. `whole` is read only for control batches. */
@@ -427,7 +428,9 @@ void journal_make(struct journal *j);   /* direct lane: NONE -> READY, or OFF wh
 int journal_write(struct journal *j, const struct lane *c);
 int64_t journal_done(struct journal *j); /* seq of the newest group whose sync returned */
 void journal_settle(struct journal *j);  /* a commit is over: kicks the sync worker when there is much to do */
-void journal_paid(struct plog *p);       /* all that groups hold of p is synced in its segments, or p is gone: released (J7) */
+/* All that groups hold of p is synced in its segments: released (J7). Under p->mu; true: the list's reference is the caller's now. */
+bool journal_unlist(struct plog *p);
+void journal_gone(struct plog *p); /* p is deleted: released, and it owes nothing any more */
 bool journal_sync_oldest(
     struct journal *j); /* syncs the log that holds the oldest group: false when none does, or it must wait for a commit */
 int journal_remove(struct journal *j); /* clean stop, nothing is owed: 0 or -errno */

@@ -380,19 +380,26 @@ static bool unlink_owing(struct plog *p)
     return true;
 }
 
-void journal_paid(struct plog *p)
+bool journal_unlist(struct plog *p)
 {
     struct journal *j = &p->dir->journal;
-    pthread_mutex_lock(&p->mu);
-    if (p->gone) { /* nobody syncs it any more */
-        atomic_fetch_sub_explicit(&p->dir->debt, p->debt, memory_order_relaxed);
-        p->debt = 0;
-    }
-    pthread_mutex_unlock(&p->mu);
     pthread_mutex_lock(&j->mu);
     bool was = unlink_owing(p);
     pthread_mutex_unlock(&j->mu);
-    if (was) plog_unref(&p);
+    return was;
+}
+
+void journal_gone(struct plog *p)
+{
+    struct log_dir *d = p->dir;
+    int64_t before = atomic_load_explicit(&d->debt, memory_order_relaxed);
+    pthread_mutex_lock(&p->mu); /* nobody syncs it any more */
+    atomic_fetch_sub_explicit(&d->debt, p->debt, memory_order_relaxed);
+    p->debt = 0;
+    bool listed = journal_unlist(p);
+    pthread_mutex_unlock(&p->mu);
+    queue_debt_fell(d, before);
+    if (listed) plog_unref(&p);
 }
 
 bool journal_sync_oldest(struct journal *j)
@@ -430,7 +437,7 @@ bool journal_sync_oldest(struct journal *j)
         plog_unref(&listed);
     }
     plog_unref(&p);
-    if (debt > 2 * d->logs->set.dirty_max) queue_poke_writer(d);
+    queue_debt_fell(d, debt);
     return moved;
 }
 

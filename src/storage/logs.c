@@ -985,7 +985,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     int rc = plog_list_locked(p), known = rc; /* the directory may be another topic's */
     if (rc == E_OFFLINE) rc = 0;
     leave(plog_ref(p));
-    journal_paid(p); /* its deletion is durable in the metadata log (J7) */
+    journal_gone(p); /* its deletion is durable in the metadata log (J7) */
     if (!dir_failed(p->dir) && known == 0) {
         partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_DELETE, rnd_uuid(l->world->rnd));
         snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);

@@ -474,6 +474,11 @@ static void hand_over(struct plog *p)
 
 void queue_poke_writer(struct log_dir *d) { kick(&d->writer); }
 
+void queue_debt_fell(struct log_dir *d, int64_t before)
+{
+    if (before > 2 * d->logs->set.dirty_max) queue_poke_writer(d);
+}
+
 /* Owner: writes what is linked, until nothing is (then the queue is free: true) or the rounds are used up. */
 static bool drain(struct plog *p, bool worker)
 {
