@@ -106,8 +106,8 @@ int logs_close(struct logs *l, int64_t broker_epoch);
 /* Called on a worker whenever a directory goes offline (failed sync or EIO; J6), and for those that are; all_gone when it was the last one. */
 void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gone), void *arg);
 
-/* Called, on any thread, whenever plog_broken of some log begins to say so. From now on logs that a clean start trusted are looked into, one after
- * the other, on a worker. */
+/* Called, on any thread, whenever plog_broken of some log begins to say so. Said when the start has opened every log there is: from now on logs
+ * that a clean start trusted are looked into, one after the other, on a worker, and it may be noted (odradek.runs) that all are in order. */
 void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg);
 
 /* Writes recovery-point, log-start and replication checkpoints now (they are also written every minute). Worker. */

@@ -26,18 +26,24 @@ int dir_fail(struct log_dir *d, const char *what, const char *path, int err)
     return E_OFFLINE;
 }
 
-/* A reference to every log there is. */
-static struct plog **all_logs(struct logs *l, int *n)
+/* A reference to every log there is; under logs.mu. */
+static struct plog **all_logs_locked(struct logs *l, int *n)
 {
     int cap = 0;
     struct plog **v = NULL;
     *n = 0;
-    pthread_mutex_lock(&l->mu);
     list_each (it, &l->all) {
         if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
         assert(v);
         v[(*n)++] = plog_ref(container_of(it, struct plog, all_link));
     }
+    return v;
+}
+
+static struct plog **all_logs(struct logs *l, int *n)
+{
+    pthread_mutex_lock(&l->mu);
+    struct plog **v = all_logs_locked(l, n);
     pthread_mutex_unlock(&l->mu);
     return v;
 }
@@ -225,10 +231,15 @@ int house_checkpoint_dir(struct log_dir *d)
     struct logs *l = d->logs;
     int n, mine = 0, starts_n = 0, rc = 0;
     if (dir_failed(d)) return E_OFFLINE;
+    struct checkpoint_entry *unopened_points = mem_alloc((size_t)MAX(d->recovery_n, 1) * sizeof(*unopened_points));
+    struct checkpoint_entry *unopened_starts = mem_alloc((size_t)MAX(d->starts_n, 1) * sizeof(*unopened_starts));
     pthread_mutex_lock(&l->house.checkpoint_mu);
-    struct plog **v = all_logs(l, &n);
+    uint64_t forgets = atomic_load(&d->forgets);
+    pthread_mutex_lock(&l->mu); /* at once: a log that is being opened is among the ones or the others */
+    struct plog **v = all_logs_locked(l, &n);
+    int points_more = dir_unopened(d, false, unopened_points), starts_more = dir_unopened(d, true, unopened_starts);
+    pthread_mutex_unlock(&l->mu);
     struct plog **named = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed from v */
-    int points_more = d->recovery_n, starts_more = d->starts_n;
     struct checkpoint_entry *points = mem_alloc((size_t)MAX(n + points_more, 1) * sizeof(*points));
     struct checkpoint_entry *starts = mem_alloc((size_t)MAX(n + starts_more, 1) * sizeof(*starts));
     struct checkpoint_entry *marks = mem_alloc((size_t)MAX(n, 1) * sizeof(*marks));
@@ -250,10 +261,11 @@ int house_checkpoint_dir(struct log_dir *d)
         e.offset = start;
         if (start > base) starts[starts_n++] = e;
     }
-    pthread_mutex_lock(&l->mu);
-    points_more = dir_unopened(d, false, points + mine);
-    starts_n += dir_unopened(d, true, starts + starts_n);
-    pthread_mutex_unlock(&l->mu);
+    memcpy(points + mine, unopened_points, (size_t)points_more * sizeof(*points));
+    memcpy(starts + starts_n, unopened_starts, (size_t)starts_more * sizeof(*starts));
+    starts_n += starts_more;
+    mem_free(unopened_points);
+    mem_free(unopened_starts);
     rc = checkpoint_write(l->fs, d->path, CHECKPOINT_RECOVERY, points, mine + points_more);
     if (rc == 0) rc = checkpoint_write(l->fs, d->path, CHECKPOINT_START, starts, starts_n);
     if (rc == 0) rc = checkpoint_write(l->fs, d->path, CHECKPOINT_WATERMARK, marks, mine);
@@ -262,6 +274,7 @@ int house_checkpoint_dir(struct log_dir *d)
         named[i]->recovery_point = points[i].offset;
         pthread_mutex_unlock(&named[i]->mu);
     }
+    if (rc == 0) atomic_store(&d->forgotten, forgets);
     mem_free(named);
     mem_free(points);
     mem_free(starts);
@@ -603,6 +616,7 @@ void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg)
     l->house.on_broken = fn;
     l->house.on_broken_arg = arg;
     pthread_mutex_unlock(&l->house.mu);
+    atomic_store(&l->opened, true);
     atomic_store(&l->house.look_due_us, now_us(l) + LATER_US);
     house_kick(l);
 }
@@ -633,7 +647,8 @@ static enum turn house_turn(void *arg)
     int64_t now = now_us(l);
     if (now >= atomic_load(&h->flush_due_us)) flush_due(l, now);
     if (now >= h->checkpoint_due_us) {
-        if (logs_checkpoint(l) == 0) logs_settle(l);
+        bool opened = atomic_load(&l->opened); /* before: a checkpoint has the recovery points of all only then */
+        if (logs_checkpoint(l) == 0 && opened) logs_settle(l);
         for (int i = 0; i < l->dirs_n; i++)
             if (!dir_failed(&l->dirs[i])) spare_make(l->fs, l->dirs[i].path, l->set.disk_reserve);
         h->checkpoint_due_us = now + l->set.checkpoint_ms * 1000;

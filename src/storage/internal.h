@@ -259,6 +259,8 @@ struct log_dir {
     int recovery_n, starts_n, cleaner_n;
     bool *recovery_taken,
         *starts_taken; /* under logs.mu: that log was opened or made in this run and speaks for itself; the others' entries are kept */
+    /* How many entries shall go from the checkpoints on the disk; how many of them those are without. */
+    _Atomic uint64_t forgets, forgotten;
     _Atomic bool unopened; /* a log could not be opened: the clean stop leaves no marker (K3) */
 };
 
@@ -319,6 +321,7 @@ struct logs {
     struct map by_name; /* of plog.name_node: the same logs */
     bool begun;
     _Atomic bool closing;
+    _Atomic bool opened; /* the start has opened every log there is */
     _Atomic int64_t max_producer_id;
     struct house house;
     struct scrub *scrub;     /* scrub.h; NULL: never */
@@ -369,7 +372,7 @@ int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. 
 /* What the directory's checkpoints said of logs that were not opened in this run, added to entries; under logs.mu. */
 int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
 bool plog_name_eq(const struct map_node *n, const void *key);
-void logs_settle(struct logs *l); /* house: every directory's recovery points were just put on the disk */
+void logs_settle(struct logs *l); /* house: every log was open, and then every directory's recovery points were put on the disk */
 void logs_cluster(const struct logs *l, char out[JOURNAL_CLUSTER]); /* the cluster id, padded with zeroes */
 
 /* ---- watch.c ---- */

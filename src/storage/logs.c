@@ -536,7 +536,54 @@ static int emptiest_dir(const struct logs *l)
     return best;
 }
 
-/* Enters p among all; E_EXISTS when it is open already. */
+static int entry_at(const struct checkpoint_entry *v, int n, struct slice topic,
+                    int32_t partition) /* v is sorted; -1: not there */
+{
+    int lo = 0, hi = n - 1;
+    while (lo <= hi) {
+        int mid = lo + (hi - lo) / 2, c = slice_cmp(v[mid].topic, topic);
+        if (c == 0) c = (v[mid].partition > partition) - (v[mid].partition < partition);
+        if (c == 0) return mid;
+        if (c < 0) lo = mid + 1;
+        else hi = mid - 1;
+    }
+    return -1;
+}
+
+/* Do the checkpoints that were found speak of it, and no log of this run instead? */
+static bool entry_left(struct log_dir *d, struct slice topic, int32_t partition)
+{
+    int i = entry_at(d->recovery, d->recovery_n, topic, partition), k = entry_at(d->starts, d->starts_n, topic, partition);
+    if (i < 0 && k < 0) return false;
+    pthread_mutex_lock(&d->logs->mu);
+    bool left = (i >= 0 && !d->recovery_taken[i]) || (k >= 0 && !d->starts_taken[k]);
+    pthread_mutex_unlock(&d->logs->mu);
+    return left;
+}
+
+static void take_entry(struct log_dir *d, struct slice topic, int32_t partition) /* under logs.mu */
+{
+    int i = entry_at(d->recovery, d->recovery_n, topic, partition), k = entry_at(d->starts, d->starts_n, topic, partition);
+    if (i >= 0) d->recovery_taken[i] = true;
+    if (k >= 0) d->starts_taken[k] = true;
+}
+
+/* What the checkpoints say of a former log of this name goes: forgotten_durably is to follow before a new one has it. */
+static void forget_entry(struct log_dir *d, struct slice topic, int32_t partition)
+{
+    pthread_mutex_lock(&d->logs->mu);
+    take_entry(d, topic, partition);
+    pthread_mutex_unlock(&d->logs->mu);
+    atomic_fetch_add(&d->forgets, 1);
+}
+
+/* The checkpoints on the disk say nothing of former logs any more. */
+static int forgotten_durably(struct log_dir *d)
+{
+    return atomic_load(&d->forgets) == atomic_load(&d->forgotten) ? 0 : house_checkpoint_dir(d);
+}
+
+/* Enters p among all, and from now on it speaks for itself: for a checkpoint both happen at once. E_EXISTS when it is open already. */
 static int enter(struct plog *p)
 {
     struct logs *l = p->logs;
@@ -548,6 +595,7 @@ static int enter(struct plog *p)
         map_put(&l->by_name, p->name_node.hash = hash_slice(slice_of(p->name)), &p->name_node);
         list_push(&l->all, &plog_ref(p)->all_link);
         atomic_fetch_add(&p->dir->partitions, 1);
+        take_entry(p->dir, slice_of(p->topic), p->partition);
     }
     pthread_mutex_unlock(&l->mu);
     return rc;
@@ -618,7 +666,7 @@ static int create(struct plog *p, struct why *w)
         return rc;
     }
     p->segs[0]->entry_unsynced = false;     /* create_sync comes before the first append */
-    p->recovery_point = p->start_floor = 0; /* whatever checkpoints say of an earlier one of this name */
+    p->recovery_point = p->start_floor = 0; /* checkpoints say nothing any more of an earlier one of this name */
     p->newest_snapshot = -1;
     p->dirty_from = 0;
     p->fresh = p->listed = p->warm = true;
@@ -726,39 +774,6 @@ static bool open_trusted(struct plog *p, const struct plog_spec *spec)
     return true;
 }
 
-static int entry_at(const struct checkpoint_entry *v, int n, struct slice topic,
-                    int32_t partition) /* v is sorted; -1: not there */
-{
-    int lo = 0, hi = n - 1;
-    while (lo <= hi) {
-        int mid = lo + (hi - lo) / 2, c = slice_cmp(v[mid].topic, topic);
-        if (c == 0) c = (v[mid].partition > partition) - (v[mid].partition < partition);
-        if (c == 0) return mid;
-        if (c < 0) lo = mid + 1;
-        else hi = mid - 1;
-    }
-    return -1;
-}
-
-static bool entry_taken(struct log_dir *d, struct slice topic, int32_t partition)
-{
-    int i = entry_at(d->recovery, d->recovery_n, topic, partition);
-    pthread_mutex_lock(&d->logs->mu);
-    bool taken = i >= 0 && d->recovery_taken[i];
-    pthread_mutex_unlock(&d->logs->mu);
-    return taken;
-}
-
-/* From now on the open log speaks for itself. */
-static void take_entry(struct log_dir *d, struct slice topic, int32_t partition)
-{
-    int i = entry_at(d->recovery, d->recovery_n, topic, partition), k = entry_at(d->starts, d->starts_n, topic, partition);
-    pthread_mutex_lock(&d->logs->mu);
-    if (i >= 0) d->recovery_taken[i] = true;
-    if (k >= 0) d->starts_taken[k] = true;
-    pthread_mutex_unlock(&d->logs->mu);
-}
-
 int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out)
 {
     const struct checkpoint_entry *v = starts ? d->starts : d->recovery;
@@ -784,8 +799,8 @@ static int set_stray(struct plog *p, struct why *w)
     snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
     int rc = remove_marker(p->dir);
     if (rc < 0) return why(w, rc, "%s: clean marker: %s", p->dir->path, err_text(rc));
-    take_entry(p->dir, slice_of(p->topic), p->partition);
-    rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for the new log's */
+    forget_entry(p->dir, slice_of(p->topic), p->partition);
+    rc = forgotten_durably(p->dir); /* its recovery point shall not be taken for the new log's */
     if (rc < 0) return why(w, rc, "%s: checkpoints: %s", p->dir->path, err_text(rc));
     rc = fs->rename(fs, p->path, path);
     if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
@@ -793,6 +808,38 @@ static int set_stray(struct plog *p, struct why *w)
     log_warn("storage", "a directory of another topic was in the place of a new one: set aside", KV_STR("log", p->name),
              KV_STR("kept_as", path));
     return 1;
+}
+
+/* A new log is to be made, and d has no directory of its name. A checkpoint may speak of a former one: a deletion was cut short after the directory
+ * was renamed, or somebody removed it. The new one must not be given that recovery point and log start by the start after a crash: what it acknowledged
+ * below them would be dropped. */
+static void forget_missing(struct log_dir *d, const struct plog_spec *spec)
+{
+    if (slice_eq(spec->topic, METADATA_TOPIC) || !entry_left(d, spec->topic, spec->partition)) return;
+    int64_t r = checkpoint_find(d->recovery, d->recovery_n, spec->topic, spec->partition);
+    if (r > 0)
+        log_error("storage", "the directory of a log with records is not there, it begins anew", KV_STR("dir", d->path),
+                  KV_SLICE("topic", spec->topic), KV_I64("partition", spec->partition), KV_I64("recovery_point", r));
+    forget_entry(d, spec->topic, spec->partition);
+}
+
+/* The same for many that are to be made, with one checkpoint a directory. Where it fails each of them tries again. */
+static void forget_all_missing(struct logs *l, const struct plog_spec *specs, int n)
+{
+    for (int i = 0; i < l->dirs_n; i++) {
+        struct log_dir *d = &l->dirs[i];
+        for (int k = 0; k < n && !dir_failed(d) && (d->recovery_n > 0 || d->starts_n > 0); k++) {
+            char name[PARTNAME_MAX], path[SEG_PATH];
+            struct fs_stat st;
+            if (specs[k].must_exist || !topic_name_valid(specs[k].topic) || specs[k].partition < 0 ||
+                !entry_left(d, specs[k].topic, specs[k].partition))
+                continue;
+            partname_format(name, specs[k].topic, specs[k].partition);
+            snprintf(path, sizeof(path), "%s/%s", d->path, name);
+            if (l->fs->stat(l->fs, path, &st) == -ENOENT) forget_missing(d, &specs[k]);
+        }
+        if (!dir_failed(d)) (void)forgotten_durably(d);
+    }
 }
 
 /* A new one is not durable yet: create_sync, and a sync of the log directory. */
@@ -825,10 +872,9 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
     if (rc == 1) rc = 0;
     else if (rc == -ENOENT && spec->must_exist) rc = why(w, E_NOT_FOUND, "%s: not there", p->path);
     else if (rc == -ENOENT) {
-        if (p->recovery_point > 0 && !entry_taken(p->dir, spec->topic, spec->partition))
-            log_error("storage", "the directory of a log with records is not there, it begins anew", KV_STR("path", p->path),
-                      KV_I64("recovery_point", p->recovery_point));
-        rc = create(p, w);
+        forget_missing(p->dir, spec);
+        rc = is_metadata(p) ? 0 : forgotten_durably(p->dir);
+        rc = rc < 0 ? why(w, rc, "%s: checkpoints: %s", p->dir->path, err_text(rc)) : create(p, w);
     } else if (rc == 0) {
         p->fresh = !is_metadata(p) && p->recovery_point < 0; /* nobody said yet that its creation was synced */
         int stray = spec->must_exist || !st.is_dir ? 0 : set_stray(p, w);
@@ -838,7 +884,6 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
     rc = plog_read_failed(p, rc);
     if (rc < 0 && found && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     if (rc == 0) rc = enter(p);
-    if (rc == 0) take_entry(p->dir, spec->topic, spec->partition);
     if (rc < 0) plog_unref(&p);
     *out = p;
     return rc;
@@ -955,6 +1000,7 @@ static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
 void logs_partitions(struct logs *l, const struct plog_spec *specs, int n, struct plog **outs, int *errs, struct why *first)
 {
     struct opening o = { .logs = l, .specs = specs, .outs = outs, .errs = errs, .first = first };
+    forget_all_missing(l, specs, n);
     in_parallel(l, "recover", l->set.recovery_threads * l->dirs_n, n, open_one, &o);
     sync_new(l, outs, errs, n);
     for (int i = 0; i < n; i++)
@@ -994,7 +1040,10 @@ int logs_delete_partition(struct logs *l, struct plog *p)
         if (rc < 0) rc = dir_fail(p->dir, "deletion", p->path, rc);
         if (rc == 0) rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for a later log's of this name */
         if (rc == 0) clean_forget(p);
-        if (err_passes(rc)) rc = 0;
+        if (err_passes(rc)) { /* before a new log has the name it is tried again */
+            atomic_fetch_add(&p->dir->forgets, 1);
+            rc = 0;
+        }
         if (!dir_failed(p->dir)) house_doom(p->dir, path, true, p->conf.file_delete_delay_ms);
     }
     pthread_mutex_unlock(&p->maint);

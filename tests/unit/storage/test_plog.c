@@ -1,5 +1,7 @@
 /* Appending, committing, reading, restarting: the everyday life of a partition log, in both worlds. */
+#include "checkpoint.h"
 #include "rig.h"
+#include <errno.h>
 
 static void begin(struct rig *r, struct test_env *env)
 {
@@ -654,6 +656,92 @@ static void a_new_log_sets_aside_what_is_in_its_place(void **state)
     rig_free(&r);
 }
 
+/* A log of five records of which three are deleted, by checkpoints that say so; closed. */
+static void five(struct rig *r, struct test_env *env)
+{
+    int64_t start;
+    begin(r, env);
+    struct plog *p = rig_plog(r, "t", 0, "");
+    for (int i = 0; i < 5; i++) rig_put(r, p, RIG_BATCH(), "old");
+    rig_durable(p);
+    assert_ok(plog_delete_records(p, 3, &start));
+    plog_unref(&p);
+    assert_ok(rig_close(r));
+}
+
+static void a_new_log_keeps_its_record(struct rig *r, struct test_env *env)
+{
+    struct plog *p = rig_plog(r, "t", 0, "");
+    assert_int_equal(rig_put(r, p, RIG_BATCH(), "new"), 0);
+    rig_durable(p);
+    plog_unref(&p);
+    rig_kill(r);
+    rig_begin(r);
+    p = rig_plog(r, "t", 0, "");
+    assert_string_equal(rig_all(r, &env->arena, p, READ_END), "new@0");
+    assert_int_equal(rig_offsets(p).end, 1);
+    plog_unref(&p);
+    rig_kill(r);
+    rig_free(r);
+}
+
+/* A deletion that was cut short, or somebody's hand: the directory is gone, what the checkpoints say of it is not. */
+static void a_new_log_is_told_nothing_of_a_former_one_whose_directory_is_gone(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    five(&r, env);
+    assert_ok(fs_remove_tree(env->world->fs, test_path(env, "t-0")));
+    rig_begin(&r);
+    a_new_log_keeps_its_record(&r, env);
+}
+
+/* While the checkpoint cannot be written there is no new log; and many new ones need it written once. */
+static void what_is_said_of_former_logs_is_gone_before_there_are_new_ones(void **state)
+{
+    enum { MANY = 20 };
+    struct test_env *env = *state;
+    struct rig r;
+    struct why why = { "" };
+    struct plog *p, *v[MANY];
+    struct plog_spec specs[MANY];
+    int errs[MANY];
+    struct sim_fault full = { .nth = 1, .sticky = true, .err = -ENOSPC, .ops = SIM_RENAME, .path = CHECKPOINT_RECOVERY },
+                     second = { .nth = 2, .err = -EIO, .ops = SIM_RENAME, .path = CHECKPOINT_RECOVERY };
+    five(&r, env);
+    rig_begin(&r);
+    p = rig_plog(&r, "t", 0, "");
+    sim_fault(r.w, full);
+    assert_ok(logs_delete_partition(r.logs, p)); /* as far as it goes */
+    plog_unref(&p);
+    assert_err(rig_try(&r, "t", 0, "", &p, &why), E_NO_SPACE);
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    a_new_log_keeps_its_record(&r, env);
+
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct topic_conf tc = rig_topic_conf(&r, "");
+    for (int i = 0; i < MANY; i++)
+        specs[i] = (struct plog_spec){ .topic = S("u"), .topic_id = { { 7 } }, .partition = i, .dir = -1, .conf = &tc };
+    for (int round = 0; round < 2; round++) {
+        logs_partitions(r.logs, specs, MANY, v, errs, &why);
+        for (int i = 0; i < MANY; i++) {
+            assert_ok(errs[i]);
+            rig_put(&r, v[i], RIG_BATCH(), "u");
+            rig_durable(v[i]);
+            plog_unref(&v[i]);
+        }
+        sim_fault(r.w, (struct sim_fault){ 0 });
+        assert_ok(rig_close(&r));
+        if (round == 1) break;
+        for (int i = 0; i < MANY; i++)
+            assert_ok(fs_remove_tree(env->world->fs, test_path(env, arena_printf(&env->arena, "u-%d", i).p)));
+        rig_begin(&r);
+        sim_fault(r.w, second);
+    }
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -676,6 +764,8 @@ int main(void)
         IN_BOTH_WORLDS(the_clean_marker_is_there_only_between_a_clean_stop_and_the_next_start),
         IN_BOTH_WORLDS(a_directory_serves_one_broker_and_a_log_one_topic_id),
         IN_BOTH_WORLDS(a_new_log_sets_aside_what_is_in_its_place),
+        IN_BOTH_WORLDS(a_new_log_is_told_nothing_of_a_former_one_whose_directory_is_gone),
+        IN_SIM_WORLD(what_is_said_of_former_logs_is_gone_before_there_are_new_ones),
     };
     return cmocka_run_group_tests_name("plog", tests, NULL, NULL);
 }
