@@ -534,7 +534,7 @@ out:
     return rc;
 }
 
-/* Everything from R on. p->start is set. */
+/* Everything from r on: R, or below it where a clean stop said what is not so. p->start is set. */
 static int recover_from(struct plog *p, int64_t r, struct why *w)
 {
     struct recovery rv = { .log = p, .r = r, .expected = -1, .strict = gaps_are_losses(p), .why = w };
@@ -576,16 +576,16 @@ static int recover_from(struct plog *p, int64_t r, struct why *w)
     struct segment *active = plog_active(p);
     active->sealed = active->saved = false;
     active->entry_unsynced = false;
-    int64_t end = rv.expected;
-    if (end < r) { /* acknowledged data is not there: its offsets are never given to other records */
+    int64_t end = rv.expected, least = MAX(r, p->recovery_point);
+    if (end < least) { /* acknowledged data is not there: its offsets are never given to other records */
         log_error("storage", "log ends below its recovery point: records are missing", KV_STR("log", p->name), KV_I64("end", end),
-                  KV_I64("recovery_point", r));
+                  KV_I64("recovery_point", least));
         active->sealed = true;
         seg_note_close(active->base, &active->gauge, &active->time.tail);
-        rc = recover_first_segment(p, r, w);
+        rc = recover_first_segment(p, least, w);
         if (rc < 0) return rc;
-        pstate_set_end(&p->ps, r);
-        end = r;
+        pstate_set_end(&p->ps, least);
+        end = least;
     }
     rc = closed_clean(p) && !rv.cut && active == plog_active(p) ? 0 : p->logs->fs->sync_dir(p->logs->fs, p->path);
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
@@ -594,10 +594,13 @@ static int recover_from(struct plog *p, int64_t r, struct why *w)
     return 0;
 }
 
-/* Nothing of the log is at or above its start: it begins anew there. */
+/* Nothing of the log is at or above its start: it begins anew there, but at no offset that was given to a record already. */
 static int start_over(struct plog *p, struct why *w)
 {
-    int64_t base = MAX(p->start_floor, 0);
+    int64_t base = MAX(MAX(p->start_floor, p->recovery_point), 0);
+    if (base > p->start_floor)
+        log_error("storage", "log has no segments: its records are missing", KV_STR("log", p->name),
+                  KV_I64("recovery_point", base));
     while (p->segs_n > 0) {
         struct segment *s = p->segs[--p->segs_n];
         int rc = remove_segment_files(p, s->base);

@@ -504,12 +504,89 @@ static void a_clean_marker_that_lies_is_found_out_at_the_first_use(void **state)
     struct plog *p = rig_plog(&r, "t", 0, "");
     int64_t first;
     assert_ok(rig_produce(&r, p, RIG_BATCH(), "z", &first));
-    assert_int_equal(first, 3);
+    assert_int_equal(first, 4); /* 3 was given to a record that somebody may have read */
     rig_durable(p);
-    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2 z@3");
+    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "a@0 b@1 b@2 z@4");
     plog_unref(&p);
     assert_ok(rig_close(&r));
     bytes_free(&whole);
+    rig_free(&r);
+}
+
+static struct plog *trusted(struct rig *r, const char *topic);
+static void count_broken(void *arg) { ++*(int *)arg; }
+
+/* J9: nobody saw the end of it fall back, and nothing that is acknowledged from then on is below the recovery point of a start after a crash. */
+static void a_log_shorter_than_its_clean_stop_said_goes_on_where_that_ended(void **state)
+{
+    struct test_env *env = *state;
+    static const char *const rest[] = { "a@0 b@1 b@2", "", "" };
+    for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+        struct rig r;
+        size_t at[4];
+        struct fs *fs = env->world->fs;
+        three(env, &r, at);
+        struct bytes whole = file(env, test_path(env, LOG0));
+        if (i == 0) put(env, test_path(env, LOG0), whole.p, at[2]); /* at a batch's end */
+        if (i == 1) put(env, test_path(env, LOG0), "", 0);
+        if (i == 2) drop(env, LOG0);
+        bytes_free(&whole);
+        rig_begin(&r);
+        struct plog *p = trusted(&r, "t");
+        assert_int_equal(p->end, 4);
+        assert_int_equal(rig_offsets(p).end, 4);
+        assert_ok(plog_warm(p));
+        struct plog_offsets o = rig_offsets(p);
+        assert_int_equal(o.end, 4);
+        assert_int_equal(o.durable, 4);
+        assert_int_equal(o.watermark, 4);
+        assert_int_equal(rig_put(&r, p, RIG_BATCH(), "z"), 4);
+        rig_durable(p);
+        assert_ok(logs_checkpoint(r.logs));
+        const char *want = arena_printf(&env->arena, "%s%sz@4", rest[i], rest[i][0] ? " " : "").p;
+        assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), want);
+        plog_unref(&p);
+        if (r.w->sim) rig_power(&r);
+        else rig_kill(&r);
+        rig_begin(&r);
+        p = rig_plog(&r, "t", 0, "");
+        assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), want);
+        assert_int_equal(rig_offsets(p).end, 5);
+        plog_unref(&p);
+        rig_kill(&r);
+        rig_free(&r);
+        assert_ok(fs_remove_tree(fs, test_path(env, "t-0")));
+        drop(env, "recovery-point-offset-checkpoint");
+        drop(env, "log-start-offset-checkpoint");
+    }
+}
+
+/* odradek.runs: before the start has opened all logs a checkpoint says nothing of how those are that were not opened. */
+static void that_all_logs_are_in_order_is_noted_only_when_all_were_opened(void **state)
+{
+    enum { LONGER_US = 130 * 1000000 }; /* than two checkpoints */
+    struct test_env *env = *state;
+    struct rig r;
+    int told = 0;
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, "t", 0, "");
+    rig_put(&r, p, RIG_BATCH(), "a");
+    rig_durable(p);
+    plog_unref(&p);
+    rig_kill(&r);
+    rig_open(&r);
+    logs_tell(r.logs, &(struct logs_truth){ .quorum_epoch = 3, .log_epoch = 3 });
+    rig_begin(&r);
+    assert_ok(logs_lead(r.logs, 4, NULL));
+    sim_run(r.w, LONGER_US);
+    assert_int_equal(r.logs->runs.settled, -1);
+    p = rig_plog(&r, "t", 0, "");
+    logs_on_broken(r.logs, count_broken, &told);
+    sim_run(r.w, LONGER_US);
+    assert_int_equal(r.logs->runs.settled, 4);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
     rig_free(&r);
 }
 
@@ -586,8 +663,6 @@ static struct plog *trusted(struct rig *r, const char *topic)
     if (rc) fail_msg("%s: %s", topic, why.text);
     return p;
 }
-
-static void count_broken(void *arg) { ++*(int *)arg; }
 
 static void what_a_clean_stop_vouches_for_is_looked_into_later(void **state)
 {
@@ -746,6 +821,8 @@ int main(void)
         IN_SIM_WORLD(a_start_after_a_clean_stop_opens_no_segment),
         IN_BOTH_WORLDS(indexes_that_kafka_allocated_are_cut_before_a_clean_marker_vouches_for_them),
         IN_BOTH_WORLDS(a_clean_marker_that_lies_is_found_out_at_the_first_use),
+        IN_BOTH_WORLDS(a_log_shorter_than_its_clean_stop_said_goes_on_where_that_ended),
+        IN_SIM_WORLD(that_all_logs_are_in_order_is_noted_only_when_all_were_opened),
         IN_BOTH_WORLDS(what_a_clean_stop_vouches_for_is_looked_into_later),
         IN_BOTH_WORLDS(a_creation_cut_short_is_finished_by_the_next_start),
         IN_SIM_WORLD(what_a_killed_run_created_is_synced_before_it_is_used),
