@@ -99,7 +99,8 @@ static void hungry_look(struct timer *t)
         nl->deaf_us = now;
         list_each_safe (l, next, &nl->conns) {
             struct conn *c = container_of(l, struct conn, link);
-            if (c->out_charged && now - c->used_us > DEAF_US) conn_close(c, "it does not read its answers, and memory is short");
+            bool deaf = c->out_charged && c->blocked && !c->prefaulting; /* else it waits for our disk */
+            if (deaf && now - c->used_us > DEAF_US) conn_close(c, "it does not read its answers, and memory is short");
         }
     }
     conn_feed(nl);

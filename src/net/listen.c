@@ -1,7 +1,7 @@
 /* Listeners, the acceptor, and the per-loop housekeeping of connections.
  *
  * Every listener is watched by the first loop. It accepts up to ACCEPT_BATCH a turn and posts each connection to the loop with the fewest.
- * When descriptors run out (EMFILE) the listener is not watched for a while: the peers wait in the backlog. A sweep per loop, every few
+ * When descriptors run out (EMFILE), or only those are left that the storage needs, the listener is not watched for a while: the peers wait in the backlog. A sweep per loop, every few
  * seconds and only while there are connections, closes idle ones and frames that do not get on. */
 #include "net_internal.h"
 
@@ -11,10 +11,18 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, DRAIN_LOOK_US = 10 * 1000, ACCEPT_BATCH = 32, RETRY_US = 100 * 1000, SWEEP_US = 5 * 1000 * 1000 };
+enum {
+    BACKLOG = 4096,
+    DRAIN_LOOK_US = 10 * 1000,
+    ACCEPT_BATCH = 32,
+    RETRY_US = 100 * 1000,
+    FDS_OTHERS = 64,
+    SWEEP_US = 5 * 1000 * 1000
+};
 
 /* ---- who is connected ------------------------------------------------------------------------------------------------------------ */
 
@@ -156,20 +164,31 @@ static void listener_retry(struct timer *t)
     if (l->open) loop_io_want(l->net->loops[0].loop, &l->io, IO_READ);
 }
 
+/* Not watched for a while: the peers wait in the backlog. */
+static void listener_pause(struct listener *l, int err)
+{
+    struct loop *loop = l->net->loops[0].loop;
+    log_warn("net", "cannot accept; trying again", KV_ERR(err));
+    loop_io_want(loop, &l->io, 0);
+    l->retry.fn = listener_retry;
+    loop_timer(loop, &l->retry, loop_now_us(loop) + RETRY_US);
+}
+
 static void listener_ready(struct loop_io *io, unsigned events)
 {
     struct listener *l = container_of(io, struct listener, io);
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct sockaddr_storage peer = { 0 };
         socklen_t len = sizeof peer;
+        if (atomic_load(&l->net->total) >= l->net->fds_max) {
+            listener_pause(l, -EMFILE);
+            return;
+        }
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             accept_one(l, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            log_warn("net", "cannot accept; trying again", KV_ERR(-errno));
-            loop_io_want(l->net->loops[0].loop, &l->io, 0);
-            l->retry.fn = listener_retry;
-            loop_timer(l->net->loops[0].loop, &l->retry, loop_now_us(l->net->loops[0].loop) + RETRY_US);
+            listener_pause(l, -errno);
             return;
         } else if (errno == EAGAIN) {
             return;
@@ -245,6 +264,16 @@ static int listener_open(struct net *n, const struct conf_listener *cl, struct w
     return 0;
 }
 
+/* A quarter is the storage's cache of open files, and some are for what it opens in passing, and for everybody else: a connection can wait, a sync
+ * cannot. */
+static int64_t fds_for_connections(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY || r.rlim_cur > INT32_MAX) return INT64_MAX;
+    int64_t all = (int64_t)r.rlim_cur;
+    return MAX(all - all / 4 - FDS_OTHERS, all / 4);
+}
+
 struct net *net_new(struct broker *b, const struct conf *conf)
 {
     struct net *n = new (struct net);
@@ -268,6 +297,7 @@ struct net *net_new(struct broker *b, const struct conf *conf)
     /* A crowd that connects at once must not wait for its SYN to be sent again. */
     n->backlog =
         conf_is_set(conf, CONF_SOCKET_LISTEN_BACKLOG_SIZE) ? (int)conf_i64(conf, CONF_SOCKET_LISTEN_BACKLOG_SIZE) : BACKLOG;
+    n->fds_max = fds_for_connections();
     pthread_mutex_init(&n->ips_mu, NULL);
     for (int i = 0; i < n->loops_n; i++) {
         struct net_loop *nl = &n->loops[i];

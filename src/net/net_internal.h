@@ -57,6 +57,7 @@ struct net {
     size_t out_pause; /* a 64th of it, within OUT_PAUSE */
     int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
     int backlog;
+    int64_t fds_max;                 /* connections beyond which descriptors would be short for the storage */
     int send_buffer, receive_buffer; /* SO_SNDBUF, SO_RCVBUF; -1 = the system's */
     pthread_mutex_t ips_mu;
     struct map ips; /* struct ip by address: how many connections */

@@ -444,8 +444,10 @@ static int target_finish(struct cleaner *c)
     rc = write_index(c, SEG_OFF, &t->off);
     if (rc == 0) rc = write_index(c, SEG_TIME, &t->time);
     if (rc == 0 && t->has_txn) rc = write_index(c, SEG_TXN, &t->txn);
-    if (rc == 0 && (rc = fs->sync_dir(fs, c->log->path)) < 0)
-        rc = log_lost(c) ? E_GONE : dir_fail(c->log->dir, "sync", c->log->path, rc); /* J6 */
+    if (rc == 0 && (rc = dir_sync(c->log->dir, c->log->path)) < 0)
+        rc = log_lost(c)           ? E_GONE
+             : dir_sync_passes(rc) ? err_of_errno(rc)
+                                   : dir_fail(c->log->dir, "sync", c->log->path, rc); /* J6 */
     return rc;
 }
 
@@ -475,30 +477,28 @@ static bool sources_there(struct cleaner *c, int *at)
 /* .cleaned -> .swap, durably: 0 or -errno. E_NO_SPACE: there was no room for a name, everything is taken back. */
 static int swap_promise(struct cleaner *c)
 {
-    struct fs *fs = c->logs->fs;
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(files) && rc == 0; i++)
         if (files[i] != SEG_TXN || c->target.has_txn) rc = rename_from(c, c->target.base, files[i], ".cleaned", ".swap");
     bool full = rc == -ENOSPC || rc == -EDQUOT;
     if (full) rc = remove_files(c, c->target.base, ".swap");
-    if (rc == 0) rc = fs->sync_dir(fs, c->log->path);
+    if (rc == 0) rc = dir_sync(c->log->dir, c->log->path);
     return rc == 0 && full ? E_NO_SPACE : rc;
 }
 
 /* Old files make room and the new ones get their names. */
 static int swap_files(struct cleaner *c)
 {
-    struct fs *fs = c->logs->fs;
     int rc = 0;
     for (int k = c->group; k < c->group_end && rc == 0; k++)
         for (enum seg_file f = SEG_LOG; f <= SEG_TIME && rc == 0; f++) {
             rc = rename_from(c, c->segs[k]->base, f, "", ".deleted");
             if (rc == -ENOENT && f != SEG_LOG) rc = 0; /* an index that was in memory only */
         }
-    if (rc == 0) rc = fs->sync_dir(fs, c->log->path);
+    if (rc == 0) rc = dir_sync(c->log->dir, c->log->path);
     for (size_t i = 0; i < ARRAY_LEN(files) && rc == 0; i++)
         if (files[i] != SEG_TXN || c->target.has_txn) rc = rename_from(c, c->target.base, files[i], ".swap", "");
-    return rc < 0 ? rc : fs->sync_dir(fs, c->log->path);
+    return rc < 0 ? rc : dir_sync(c->log->dir, c->log->path);
 }
 
 static struct segment *new_segment(struct cleaner *c)
@@ -551,11 +551,10 @@ static bool swap_list(struct cleaner *c, struct segment *s)
 /* Nothing came of it: every name is as it was. */
 static int swap_refused(struct cleaner *c, struct segment **s, int rc)
 {
-    struct fs *fs = c->logs->fs;
     for (int k = c->group; k < c->group_end; k++) seg_unhold(c->segs[k]);
     if (*s) { /* the promise stands */
         int back = remove_files(c, c->target.base, ".swap");
-        if (back == 0) back = fs->sync_dir(fs, c->log->path);
+        if (back == 0) back = dir_sync(c->log->dir, c->log->path);
         seg_unref(s);
         if (back < 0) return dir_fail(c->log->dir, "swap of a cleaned segment", c->log->path, back);
     }
@@ -620,7 +619,7 @@ static int swap(struct cleaner *c)
     if (rc == 0) seg_unhold(s);
     int last = retire_sources(c, rc == 0);
     if (rc == 0) rc = last;
-    if (rc == 0) rc = c->logs->fs->sync_dir(c->logs->fs, p->path);
+    if (rc == 0) rc = dir_sync(p->dir, p->path);
     if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
     t->open = false;
     c->segments_made++;

@@ -15,6 +15,7 @@
  * A lane advances in steps, each taken under its `step`: by its worker, or by a worker that waits (plog_wait_durable), so that waiting needs no other
  * thread. */
 #include "internal.h"
+#include <sched.h>
 
 enum { INDEX_BEHIND = 512 /* entries in memory before they are written behind */ };
 
@@ -60,6 +61,11 @@ void commit_free(struct commit *commit)
         while ((n = list_pop(&c->dirty))) {
             struct plog *p = container_of(n, struct plog, dirty_link);
             plog_unref(&p);
+        }
+        for (int k = 0; k < c->jobs_n; k++) seg_unref(&c->jobs[k].seg);
+        for (int k = 0; k < c->logs_n; k++) { /* of a commit that waited for descriptors to the end */
+            staged_free(c->logs[k].staged);
+            plog_unref(&c->logs[k].log);
         }
         mem_free(c->logs);
         mem_free(c->jobs);
@@ -202,14 +208,19 @@ static bool log_gone(struct plog *p)
     return gone;
 }
 
-static int run_job(const struct commit_job *j)
+/* *later: it could not even be opened, for want of descriptors or memory: nothing failed that J6 is about. */
+static int run_job(const struct commit_job *j, bool *later)
 {
     struct fs *fs = j->log->logs->fs;
     int rc;
+    *later = false;
     if (dir_failed(j->log->dir)) return -EIO;
-    if (!j->seg) rc = fs->sync_dir(fs, j->log->path);
-    else {
+    if (!j->seg) {
+        rc = dir_sync(j->log->dir, j->log->path);
+        *later = dir_sync_passes(rc);
+    } else {
         rc = seg_pin(j->seg, false);
+        *later = open_passes(rc);
         if (rc >= 0) {
             rc = fs->datasync(fs, rc);
             metric_add(M_sys_sync, 1);
@@ -223,18 +234,23 @@ static int run_job(const struct commit_job *j)
 static bool next_job(struct lane *c)
 {
     pthread_mutex_lock(&c->mu);
+    while (c->jobs_next < c->jobs_n && c->jobs[c->jobs_next].done) c->jobs_next++;
     if (c->jobs_next >= c->jobs_n) {
         pthread_mutex_unlock(&c->mu);
         return false;
     }
-    struct commit_job j = c->jobs[c->jobs_next++];
+    int i = c->jobs_next++;
+    bool later;
+    struct commit_job j = c->jobs[i];
     c->jobs_running++;
     pthread_mutex_unlock(&c->mu);
 
-    int rc = run_job(&j);
+    int rc = run_job(&j, &later);
 
     pthread_mutex_lock(&c->mu);
-    if (rc < 0 && c->rc == 0) c->rc = rc;
+    c->jobs[i].done = !later;
+    if (later) c->short_of_files = true;
+    else if (rc < 0 && c->rc == 0) c->rc = rc;
     if (--c->jobs_running == 0 && c->jobs_next >= c->jobs_n) pthread_cond_broadcast(&c->cv);
     pthread_mutex_unlock(&c->mu);
     return true;
@@ -342,6 +358,24 @@ static void write_group(struct lane *c)
     }
 }
 
+/* All that could be synced is, and nothing failed, but not everything could be opened: no log of this commit is published until it was. Under mu. */
+static bool try_later(struct lane *c)
+{
+    bool later = c->short_of_files && c->rc == 0 && !dir_failed(c->dir);
+    if (later && !atomic_exchange(&c->waiting, true))
+        log_warn("storage", "no descriptors left to sync with, trying again", KV_STR("dir", c->dir->path));
+    if (!later) atomic_store(&c->waiting, false);
+    else c->jobs_next = 0;
+    c->short_of_files = false;
+    return later;
+}
+
+void commit_retry(struct commit *commit)
+{
+    for (int i = 0; i < LANES; i++)
+        if (atomic_load(&commit->lane[i].waiting)) kick(&commit->lane[i].worker);
+}
+
 static bool lane_step(struct lane *c)
 {
     bool worked = true;
@@ -360,8 +394,10 @@ static bool lane_step(struct lane *c)
     } else if (!next_job(c)) {
         pthread_mutex_lock(&c->mu);
         while (c->jobs_running > 0) pthread_cond_wait(&c->cv, &c->mu);
+        worked = !try_later(c);
         pthread_mutex_unlock(&c->mu);
-        finish(c);
+        if (worked) finish(c);
+        else house_flush_at(c->dir->logs, now_us(c->dir->logs) + FILES_RETRY_US);
     }
     pthread_mutex_unlock(&c->step);
     return worked;
@@ -394,6 +430,6 @@ int plog_wait_durable(struct plog *p, int64_t offset)
         if (gone) return E_GONE;
         if (offset > end) return E_OFFSET_OUT_OF_RANGE;
         commit_want(p);
-        commit_step(&p->dir->commit);
+        if (!commit_step(&p->dir->commit)) sched_yield(); /* descriptors are short */
     }
 }

@@ -41,20 +41,22 @@ static int evict_locked(struct fdcache *c)
     return fd;
 }
 
+bool fd_spare(struct fdcache *c)
+{
+    pthread_mutex_lock(&c->mu);
+    int old = evict_locked(c);
+    pthread_mutex_unlock(&c->mu);
+    if (old >= 0) c->fs->close(c->fs, old);
+    return old >= 0;
+}
+
 int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags)
 {
     int fd = fd_pin_open(c, e);
     if (fd >= 0) return fd;
 
     fd = c->fs->open(c->fs, path, flags);
-    while (fd == -EMFILE || fd == -ENFILE) { /* our own idle ones first */
-        pthread_mutex_lock(&c->mu);
-        int old = evict_locked(c);
-        pthread_mutex_unlock(&c->mu);
-        if (old < 0) return fd;
-        c->fs->close(c->fs, old);
-        fd = c->fs->open(c->fs, path, flags);
-    }
+    while ((fd == -EMFILE || fd == -ENFILE) && fd_spare(c)) fd = c->fs->open(c->fs, path, flags); /* our own idle ones first */
     if (fd < 0) return fd;
 
     int spare = -1;

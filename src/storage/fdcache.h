@@ -31,5 +31,7 @@ int fd_pin_open(struct fdcache *c, struct fdent *e);
 /* Pins e, opening path with flags (FS_*) when it is closed: its descriptor or -errno. Blocks. */
 int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags);
 void fd_unpin(struct fdcache *c, struct fdent *e);
+/* Closes the oldest idle one, for an open past the cache that got -EMFILE or -ENFILE: false when all are pinned. */
+bool fd_spare(struct fdcache *c);
 /* Closes e, which nobody has pinned: before its owner goes, or its file is replaced. Harmless when closed. */
 void fd_drop(struct fdcache *c, struct fdent *e);

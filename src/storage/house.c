@@ -26,6 +26,22 @@ int dir_fail(struct log_dir *d, const char *what, const char *path, int err)
     return E_OFFLINE;
 }
 
+int dir_open(struct log_dir *d, const char *path, int flags)
+{
+    struct fs *fs = d->logs->fs;
+    int fd = fs->open(fs, path, flags);
+    while ((fd == -EMFILE || fd == -ENFILE) && fd_spare(&d->fds)) fd = fs->open(fs, path, flags);
+    return fd;
+}
+
+int dir_sync(struct log_dir *d, const char *path)
+{
+    struct fs *fs = d->logs->fs;
+    int rc = fs->sync_dir(fs, path);
+    while (dir_sync_passes(rc) && fd_spare(&d->fds)) rc = fs->sync_dir(fs, path);
+    return rc;
+}
+
 /* A reference to every log there is; under logs.mu. */
 static struct plog **all_logs_locked(struct logs *l, int *n)
 {
@@ -151,8 +167,8 @@ static int seal_one(struct plog *p, struct segment *s, struct segment *next)
         bytes_free(&snapshot);
         if (rc < 0) return maint_failed(p, "snapshot", rc);
     }
-    rc = fs->sync_dir(fs, p->path); /* the names of the indexes, and of the next segment */
-    if (rc < 0) return maint_failed(p, "directory", err_of_errno(rc));
+    rc = dir_sync(p->dir, p->path); /* the names of the indexes, and of the next segment */
+    if (rc < 0) return maint_failed(p, "directory", dir_sync_passes(rc) ? err_of_errno(rc) : E_IO); /* J6 */
     pthread_mutex_lock(&p->mu);
     if (next->snapshot.n) {
         bytes_free(&next->snapshot);
@@ -353,7 +369,14 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
 {
     struct fs *fs = p->logs->fs;
     struct segment **gone = mem_alloc((size_t)MAX(n, 1) * sizeof(struct segment *));
-    int rc = 0;
+    int rc = 0, kept = -1;
+    if (n > 0) { /* for the first sync: nothing is begun that could not go on for want of a descriptor */
+        kept = dir_open(p->dir, p->path, FS_READ);
+        if (open_passes(kept)) {
+            mem_free(gone);
+            return err_of_errno(kept);
+        }
+    }
     pthread_mutex_lock(&p->mu);
     assert(n < p->segs_n);
     memcpy(gone, p->segs, (size_t)n * sizeof(struct segment *));
@@ -384,7 +407,9 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
             if (one < 0 && one != -ENOENT) rc = one;
         }
         /* Oldest first and each durably: a power cut must not bring an older one back in front of one that is gone. */
-        if (rc == 0) rc = fs->sync_dir(fs, p->path);
+        if (kept >= 0) fs->close(fs, kept);
+        kept = -1;
+        if (rc == 0) rc = dir_sync(p->dir, p->path);
         char prefix[SEG_PATH];
         snprintf(prefix, sizeof(prefix), "%s/%020lld", p->path, (long long)s->base);
         house_doom(p->dir, prefix, false, delay);
@@ -466,10 +491,12 @@ static int retain_one(struct plog *p, bool by_policy, bool may_wait)
         if (rc < 0) goto out;
     }
     pthread_mutex_lock(&p->mu);
+    gone = p->gone;                                                      /* maint was given up */
+    for (n = 0; n + 1 < p->segs_n && p->segs[n + 1]->base <= upto;) n++; /* somebody may have been faster */
     bool on_disk = metadata ? p->durable >= upto : p->recovery_point >= upto;
     bool durable = p->durable >= upto;
-    n = MIN(n, p->segs_n - 1);
     pthread_mutex_unlock(&p->mu);
+    if (gone || n == 0) goto out;
     if (on_disk) rc = plog_drop_segments(p, n, upto);
     else if (may_wait) {
         if (!durable) rc = plog_wait_durable(p, upto);
@@ -561,6 +588,10 @@ static void flush_due(struct logs *l, int64_t now)
     int n;
     int64_t next = INT64_MAX;
     atomic_store(&l->house.flush_due_us, INT64_MAX);
+    for (int i = 0; i < l->dirs_n; i++) {
+        commit_retry(&l->dirs[i].commit);
+        journal_settle(&l->dirs[i].journal);
+    }
     struct plog **v = all_logs(l, &n);
     for (int i = 0; i < n; i++) {
         pthread_mutex_lock(&v[i]->mu);

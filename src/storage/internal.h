@@ -158,6 +158,7 @@ struct commit_job {
     struct segment *seg;    /* its .log; one reference; NULL: the directory of `log` */
     uint32_t written, cuts; /* of seg, as captured */
     struct plog *log;       /* borrowed from the commit_log */
+    bool done;
 };
 enum commit_phase { COMMIT_IDLE, COMMIT_GROUP, COMMIT_SYNC, COMMIT_MAKE };
 enum { COMMIT_HELPERS = 7 };
@@ -181,7 +182,9 @@ struct lane {
     pthread_cond_t cv;
     struct list dirty; /* of plog.dirty_link, each with a reference */
     int jobs_n, jobs_next, jobs_running;
-    int rc; /* of the first job that failed */
+    int rc;               /* of the first job that failed */
+    bool short_of_files;  /* a job could not open what it has to sync: it is tried again */
+    _Atomic bool waiting; /* for descriptors: the house kicks it */
     struct kicked worker;
 };
 struct commit {
@@ -344,6 +347,13 @@ static inline bool dir_failed(const struct log_dir *d) { return atomic_load_expl
 int dir_fail(struct log_dir *d, const char *what, const char *path, int err);
 /* For want of something that may be there later: no reason to give a directory up. */
 static inline bool err_passes(int rc) { return rc == E_NO_SPACE || rc == E_NO_MEMORY || rc == E_NO_FILES; }
+/* -errno of an open (never of a sync) that may succeed later. */
+static inline bool open_passes(int rc) { return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM; }
+/* Syncs a directory in d, or d itself: 0 or -errno. -EMFILE and -ENFILE are of its open, after idle descriptors were given up for it: nothing was tried to
+ * be synced. All others are final (J6). */
+int dir_sync(struct log_dir *d, const char *path);
+int dir_open(struct log_dir *d, const char *path, int flags); /* a file past the cache: a descriptor or -errno, likewise */
+static inline bool dir_sync_passes(int rc) { return rc == -EMFILE || rc == -ENFILE; }
 /* rc of reading p's files: a disk that cannot read (E_IO) takes the directory offline, as in Kafka: E_OFFLINE then. */
 static inline int plog_read_failed(struct plog *p, int rc) { return rc == E_IO ? dir_fail(p->dir, "read", p->path, rc) : rc; }
 
@@ -359,10 +369,11 @@ void plog_tail_moved(struct plog *p);
 /* Looks into the directory of a log that a clean start trusted: is it there, is it this topic's, which segments. 0 or negative. May block; any
  * thread without locks. */
 int plog_list(struct plog *p);
-int plog_list_locked(struct plog *p); /* the same under maint */
+int plog_list_locked(struct plog *p);  /* the same under maint; E_GONE: it is deleted, or about to be */
+int plog_list_deleted(struct plog *p); /* the same, also when it is gone: for the deletion itself, before the name goes */
 /* Makes the log usable: first use after a clean start (nothing was opened then). 0 or negative. May block; any thread without locks. */
 int plog_warm(struct plog *p);
-int plog_warm_locked(struct plog *p); /* the same under maint */
+int plog_warm_locked(struct plog *p); /* the same under maint; E_GONE as above */
 bool plog_is_warm(struct plog *p);
 /* The epoch in force begins at the end; under mu. */
 void plog_enter_epoch(struct plog *p);
@@ -408,8 +419,10 @@ void commit_init(struct commit *c, struct log_dir *d);
 void commit_free(struct commit *c);
 void commit_start(struct commit *c);
 void commit_stop(struct commit *c);
-void commit_want(struct plog *p);   /* links p for the next commit and starts it; without locks */
-bool commit_step(struct commit *c); /* worker: one step; false: nothing to do */
+void commit_want(struct plog *p);    /* links p for the next commit and starts it; without locks */
+bool commit_step(struct commit *c);  /* worker: one step; false: nothing to do, or nothing that can be done now */
+enum { FILES_RETRY_US = 50 * 1000 }; /* when descriptors or memory were short */
+void commit_retry(struct commit *c); /* house: lanes that wait for descriptors try again */
 
 /* ---- journal.c ---- */
 enum { STAGE_BATCH_MAX = 32 * 1024, STAGE_LOG_MAX = 128 * 1024 }; /* above them a log goes direct: README.md has the figures */
@@ -443,7 +456,8 @@ static inline bool seg_owes(const struct segment *s)
 {
     return s->written > s->synced || s->cuts != s->cuts_synced;
 } /* under mu */
-/* Worker: syncs the segments up to durable; groups up to *seq hold nothing of p any more that is not in them. 0 or E_OFFLINE. */
+/* Worker: syncs the segments up to durable; groups up to *seq hold nothing of p any more that is not in them. 0, E_OFFLINE, or E_NO_FILES or
+ * E_NO_MEMORY: later. */
 int plog_sync(struct plog *p, int64_t *seq);
 
 /* ---- journal_replay.c ---- */

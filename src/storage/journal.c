@@ -134,6 +134,11 @@ void journal_make(struct journal *j)
     if (rc == 0) j->fd = rc = fs->open(fs, j->path, FS_WRITE | FS_CREATE | FS_TRUNC);
     if (rc >= 0) rc = write_zeroes(j, 0, size);
     bool refused = rc == -ENOSPC || rc == -EDQUOT || rc == -EMFILE || rc == -ENFILE;
+    if (!refused && rc == 0) rc = fs->datasync(fs, j->fd);
+    if (rc == 0) {
+        rc = dir_sync(d, d->path);
+        refused = dir_sync_passes(rc);
+    }
     if (refused) {
         if (j->fd >= 0) fs->close(fs, j->fd);
         j->fd = -1;
@@ -142,8 +147,6 @@ void journal_make(struct journal *j)
         log_warn("storage", "no commit journal, every file is synced by itself", KV_STR("dir", d->path), KV_ERR(rc));
         return;
     }
-    if (rc == 0) rc = fs->datasync(fs, j->fd);
-    if (rc == 0) rc = fs->sync_dir(fs, d->path);
     if (rc < 0) {
         dir_fail(d, "journal", j->path, rc);
         return;
@@ -352,6 +355,7 @@ int plog_sync(struct plog *p, int64_t *seq)
     pthread_mutex_unlock(&p->mu);
     while (!gone && (s = next_owing(p, after, upto, &from, &written, &cuts))) {
         int fd = seg_pin(s, false), rc = MIN(fd, 0);
+        bool passes = open_passes(fd);
         for (uint32_t at = from; rc == 0 && written - at > PIECE; at += PIECE) fs->writeback(fs, fd, at, PIECE);
         if (rc == 0) {
             rc = fs->datasync(fs, fd);
@@ -364,7 +368,7 @@ int plog_sync(struct plog *p, int64_t *seq)
         pthread_mutex_unlock(&p->mu);
         after = s->base;
         seg_unref(&s);
-        if (rc < 0 && !gone) return dir_fail(p->dir, "sync", p->path, rc);
+        if (rc < 0 && !gone) return passes ? err_of_errno(rc) : dir_fail(p->dir, "sync", p->path, rc);
     }
     pthread_mutex_lock(&p->mu);
     if (!gone) p->flushed = MAX(p->flushed, upto); /* J9 */
@@ -417,6 +421,7 @@ bool journal_sync_oldest(struct journal *j)
     if (!p) return false;
 
     int rc = plog_sync(p, &seq);
+    if (err_passes(rc)) house_flush_at(d->logs, now_us(d->logs) + FILES_RETRY_US);
     bool moved = rc == 0, mine = false;
     pthread_mutex_lock(&j->mu);
     if (rc == 0 && list_linked(&p->journal_link)) {

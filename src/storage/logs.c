@@ -367,6 +367,7 @@ static int remove_marker(struct log_dir *d)
 {
     if (!atomic_load(&d->marker_there)) return 0;
     int rc = marker_remove(d->logs->fs, d->path);
+    while (rc == E_NO_FILES && fd_spare(&d->fds)) rc = marker_remove(d->logs->fs, d->path);
     if (rc == 0) atomic_store(&d->marker_there, false);
     return rc;
 }
@@ -374,6 +375,7 @@ static int remove_marker(struct log_dir *d)
 int plog_before_write(struct plog *p)
 {
     int rc = remove_marker(p->dir);
+    if (rc == E_NO_FILES) return E_NO_FILES; /* its removal is not durable yet: nothing is written */
     return rc < 0 ? dir_fail(p->dir, "clean marker", p->dir->path, rc) : 0;
 }
 
@@ -675,7 +677,7 @@ static int create(struct plog *p, struct why *w)
 
 /* Two steps that make what create made, in this run or in one that was killed, durable, but for the directory's own name (J8). First its files start
  * on their way to the disk; when all new ones have, their syncs find them there, and the file system's journal is written a few times instead of
- * once for each. 0, or final (J6). */
+ * once for each. 0; E_NO_FILES, E_NO_MEMORY: nothing could be opened to be synced; or final (J6). */
 static int create_sync(struct plog *p, bool start)
 {
     static const char *const files[] = { PARTMETA_FILE, EPOCHS_FILE };
@@ -684,7 +686,8 @@ static int create_sync(struct plog *p, bool start)
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(files); i++) {
         char path[SEG_PATH];
         snprintf(path, sizeof(path), "%s/%s", p->path, files[i]);
-        int fd = fs->open(fs, path, FS_WRITE);
+        int fd = dir_open(p->dir, path, FS_WRITE);
+        if (open_passes(fd)) return start ? 0 : err_of_errno(fd);
         if (fd < 0 && fd != -ENOENT) rc = fd; /* an existing log may do without */
         if (fd < 0) continue;
         if (start) fs->writeback(fs, fd, 0, 4 * KiB);
@@ -694,7 +697,8 @@ static int create_sync(struct plog *p, bool start)
         }
         fs->close(fs, fd);
     }
-    if (rc == 0 && !start) rc = fs->sync_dir(fs, p->path);
+    if (rc == 0 && !start) rc = dir_sync(p->dir, p->path);
+    if (dir_sync_passes(rc)) return err_of_errno(rc);
     return rc == 0 || rc == E_OFFLINE ? rc : dir_fail(p->dir, "new partition", p->path, rc);
 }
 
@@ -803,7 +807,7 @@ static int set_stray(struct plog *p, struct why *w)
     rc = forgotten_durably(p->dir); /* its recovery point shall not be taken for the new log's */
     if (rc < 0) return why(w, rc, "%s: checkpoints: %s", p->dir->path, err_text(rc));
     rc = fs->rename(fs, p->path, path);
-    if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
+    if (rc == 0) rc = dir_sync(p->dir, p->dir->path);
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     log_warn("storage", "a directory of another topic was in the place of a new one: set aside", KV_STR("log", p->name),
              KV_STR("kept_as", path));
@@ -956,33 +960,46 @@ static void open_one(void *arg, int i)
     if (o->errs[i] < 0 && !atomic_exchange(&o->said, true) && o->first) *o->first = w;
 }
 
+struct syncing {
+    struct plog **v;
+    int *errs;
+};
 static void start_one(void *arg, int i)
 {
-    (void)create_sync(((struct plog **)arg)[i], true);
+    (void)create_sync(((struct syncing *)arg)->v[i], true);
 } /* tells, and fails the directory */
-static void sync_one(void *arg, int i) { (void)create_sync(((struct plog **)arg)[i], false); }
+static void sync_one(void *arg, int i)
+{
+    struct syncing *s = arg;
+    s->errs[i] = create_sync(s->v[i], false);
+}
 
 /* Makes the creation of those of outs durable that are fresh; then the names in the log directories, with one sync each (J8). What is in one that
- * failed on the way is taken out again. */
+ * failed on the way, or could not be opened to be synced, is taken out again: whoever asks for it again finds it half made. */
 static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
 {
     struct plog **fresh = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed */
     bool *dirs = mem_zalloc((size_t)l->dirs_n);
+    int *later = mem_zalloc((size_t)MAX(n, 1) * sizeof(*later)), *of = mem_zalloc((size_t)MAX(n, 1) * sizeof(*of));
+    struct syncing s = { fresh, later };
     int k = 0;
     for (int i = 0; i < n; i++) {
         if (!outs[i] || !outs[i]->fresh) continue;
         dirs[outs[i]->dir->i] = true;
+        of[k] = i;
         fresh[k++] = outs[i];
     }
-    in_parallel(l, "create", l->set.recovery_threads, k, start_one, fresh);
-    in_parallel(l, "create", THREADS_MAX, k, sync_one, fresh);
+    in_parallel(l, "create", l->set.recovery_threads, k, start_one, &s);
+    in_parallel(l, "create", THREADS_MAX, k, sync_one, &s);
     for (int d = 0; d < l->dirs_n; d++) {
         if (!dirs[d] || dir_failed(&l->dirs[d])) continue;
-        int rc = l->fs->sync_dir(l->fs, l->dirs[d].path);
-        if (rc < 0) dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
+        int rc = dir_sync(&l->dirs[d], l->dirs[d].path);
+        for (int i = 0; i < k; i++)
+            if (dir_sync_passes(rc) && fresh[i]->dir == &l->dirs[d]) later[i] = err_of_errno(rc);
+        if (rc < 0 && !dir_sync_passes(rc)) dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
     }
     for (int i = 0; i < k; i++) {
-        if (dir_failed(fresh[i]->dir)) continue;
+        if (dir_failed(fresh[i]->dir) || later[i] < 0) continue;
         pthread_mutex_lock(&fresh[i]->mu);
         fresh[i]->fresh = false;
         pthread_mutex_unlock(&fresh[i]->mu);
@@ -993,8 +1010,17 @@ static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
         plog_unref(&outs[i]);
         errs[i] = E_OFFLINE;
     }
+    for (int i = 0; i < k; i++) {
+        struct plog **out = &outs[of[i]];
+        if (!*out || later[i] == 0) continue;
+        errs[of[i]] = later[i];
+        leave(*out);
+        plog_unref(out);
+    }
     mem_free(fresh);
     mem_free(dirs);
+    mem_free(later);
+    mem_free(of);
 }
 
 void logs_partitions(struct logs *l, const struct plog_spec *specs, int n, struct plog **outs, int *errs, struct why *first)
@@ -1012,7 +1038,7 @@ int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **o
     int rc = open_partition(l, spec, out, w);
     if (rc < 0) return rc;
     sync_new(l, out, &rc, 1);
-    return rc < 0 ? why(w, rc, "log directory is offline") : 0;
+    return rc < 0 ? why(w, rc, rc == E_OFFLINE ? "log directory is offline" : "not made durable: %s", err_text(rc)) : 0;
 }
 
 int logs_delete_partition(struct logs *l, struct plog *p)
@@ -1028,7 +1054,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     cool_forget(p, NULL);
 
     pthread_mutex_lock(&p->maint);
-    int rc = plog_list_locked(p), known = rc; /* the directory may be another topic's */
+    int rc = plog_list_deleted(p), known = rc; /* the directory may be another topic's */
     if (rc == E_OFFLINE) rc = 0;
     leave(plog_ref(p));
     journal_gone(p); /* its deletion is durable in the metadata log (J7) */
@@ -1036,7 +1062,8 @@ int logs_delete_partition(struct logs *l, struct plog *p)
         partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_DELETE, rnd_uuid(l->world->rnd));
         snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
         rc = fs->rename(fs, p->path, path);
-        if (rc == 0) rc = fs->sync_dir(fs, p->dir->path);
+        if (rc == 0) rc = dir_sync(p->dir, p->dir->path);
+        if (dir_sync_passes(rc)) rc = 0; /* should the name come back, it is set aside: the deletion is in the metadata log */
         if (rc < 0) rc = dir_fail(p->dir, "deletion", p->path, rc);
         if (rc == 0) rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for a later log's of this name */
         if (rc == 0) clean_forget(p);

@@ -183,11 +183,11 @@ static int broken(struct plog *p, int rc, const struct why *why)
     rc = plog_read_failed(p, rc);
     if (rc >= 0 || err_passes(rc) || dir_failed(p->dir)) return rc;
     log_error("storage", "log cannot be opened", KV_STR("log", p->name), KV_STR("why", why->text), KV_ERR(rc));
-    if (rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     pthread_mutex_lock(&p->mu);
     p->broken = rc;
     bool tell = !p->gone;
     pthread_mutex_unlock(&p->mu);
+    if (tell && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     pthread_mutex_lock(&h->mu);
     void (*fn)(void *arg) = tell ? h->on_broken : NULL;
     void *arg = h->on_broken_arg;
@@ -212,7 +212,22 @@ static bool is_listed(struct plog *p)
     return listed;
 }
 
+/* A deletion takes maint before it gives the name away: whoever holds maint and finds p not gone may go by its path. */
+static bool is_gone(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool gone = p->gone;
+    pthread_mutex_unlock(&p->mu);
+    return gone;
+}
+
 int plog_list_locked(struct plog *p)
+{
+    if (is_listed(p)) return 0;
+    return is_gone(p) ? E_GONE : plog_list_deleted(p);
+}
+
+int plog_list_deleted(struct plog *p)
 {
     struct why why = { "" };
     int rc;
@@ -235,6 +250,7 @@ int plog_warm_locked(struct plog *p)
 {
     struct why why = { "" };
     if (plog_is_warm(p)) return 0;
+    if (is_gone(p)) return E_GONE;
     int rc = plog_list_locked(p);
     if (rc < 0 || plog_is_warm(p)) return rc;
     if (dir_failed(p->dir)) return E_OFFLINE;

@@ -90,6 +90,31 @@ static int finish_swaps(struct plog *p, struct slice *names, int n, bool *change
     return rc;
 }
 
+/* A log that contradicts its clean stop is recovered while it is in use: whoever only asks for its size or its segments holds mu, not maint. */
+static void add_segment(struct plog *p, struct segment *s)
+{
+    pthread_mutex_lock(&p->mu);
+    plog_add_segment(p, s);
+    pthread_mutex_unlock(&p->mu);
+}
+
+/* Takes the last one out, with its reference. */
+static struct segment *take_last(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    struct segment *s = p->segs[--p->segs_n];
+    pthread_mutex_unlock(&p->mu);
+    return s;
+}
+
+static void drop_segments(struct plog *p)
+{
+    while (p->segs_n > 0) {
+        struct segment *s = take_last(p);
+        seg_unref(&s);
+    }
+}
+
 int recover_list(struct plog *p, struct why *w)
 {
     struct fs *fs = p->logs->fs;
@@ -98,6 +123,7 @@ int recover_list(struct plog *p, struct why *w)
     int n, rc;
     bool changed;
     arena_init(&a);
+    drop_segments(p); /* of an attempt that failed later on */
     rc = fs->list(fs, p->path, &a, &names, &n);
     if (rc == 0) rc = finish_swaps(p, names, n, &changed);
     if (rc == 0 && changed) rc = fs->sync_dir(fs, p->path);
@@ -118,7 +144,7 @@ int recover_list(struct plog *p, struct why *w)
         s->size = (uint32_t)st.size;
         s->mtime_ms = s->created_ms = st.mtime_ms;
         s->sealed = s->saved = true;
-        plog_add_segment(p, s);
+        add_segment(p, s);
     }
     p->has_snapshots = p->newest_snapshot >= 0;
     for (int i = 0; i < n && rc == 0; i++) { /* indexes without a log */
@@ -146,7 +172,7 @@ int recover_first_segment(struct plog *p, int64_t base, struct why *w)
     s->created_ms = s->mtime_ms = now_ms(p->logs);
     s->loaded = true;
     s->entry_unsynced = true;
-    plog_add_segment(p, s);
+    add_segment(p, s);
     return 0;
 }
 
@@ -235,7 +261,9 @@ static int cut_segment(struct plog *p, struct segment *s, int fd, int64_t at, co
              KV_STR("kept_in", kept ? CUT_FILE : "nothing, all zero or no room"), KV_STR("reason", reason));
     int rc = fs->truncate(fs, fd, at);
     if (rc == 0) rc = fs->datasync(fs, fd);
+    pthread_mutex_lock(&p->mu);
     if (rc == 0) s->size = (uint32_t)at;
+    pthread_mutex_unlock(&p->mu);
     return rc;
 }
 
@@ -255,7 +283,7 @@ static int cut_segments_from(struct plog *p, int i)
 {
     int rc = 0;
     while (p->segs_n > i && rc == 0) {
-        struct segment *s = p->segs[--p->segs_n];
+        struct segment *s = take_last(p);
         int fd = seg_pin(s, false);
         int64_t kept = fd >= 0 ? keep_cut(p, s, fd, 0, s->size) : 0;
         if (fd >= 0) seg_unpin(s);
@@ -510,6 +538,7 @@ static int recover_segment(struct recovery *rv, int i)
     if (rv->expected < s->base) rv->expected = s->base;
 
     /* What was built: into the tails, written behind; the transaction index at once. */
+    pthread_mutex_lock(&p->mu);
     bytes_free(&s->off.tail);
     bytes_free(&s->time.tail);
     s->off.tail = off;
@@ -519,6 +548,7 @@ static int recover_segment(struct recovery *rv, int i)
     s->gauge = g;
     s->loaded = true;
     s->saved = false;
+    pthread_mutex_unlock(&p->mu);
     char path[SEG_PATH];
     seg_path(s, SEG_TXN, path);
     rc = fs->unlink(fs, path);
@@ -567,21 +597,20 @@ static int recover_from(struct plog *p, int64_t r, struct why *w)
         if (rc < 0) why(w, rc, "%s: segment %lld: %s", p->path, (long long)p->segs[i]->base, err_text(rc));
     }
     if (rc < 0) return rc;
-    struct bytes unused = { 0 };
+    pthread_mutex_lock(&p->mu);
     for (int i = first; i < p->segs_n - 1; i++) {
         seg_note_close(p->segs[i]->base, &p->segs[i]->gauge, &p->segs[i]->time.tail);
         p->segs[i]->sealed = true;
     }
-    bytes_free(&unused);
     struct segment *active = plog_active(p);
-    active->sealed = active->saved = false;
-    active->entry_unsynced = false;
     int64_t end = rv.expected, least = MAX(r, p->recovery_point);
+    active->sealed = end < least;
+    active->saved = active->entry_unsynced = false;
+    if (active->sealed) seg_note_close(active->base, &active->gauge, &active->time.tail);
+    pthread_mutex_unlock(&p->mu);
     if (end < least) { /* acknowledged data is not there: its offsets are never given to other records */
         log_error("storage", "log ends below its recovery point: records are missing", KV_STR("log", p->name), KV_I64("end", end),
                   KV_I64("recovery_point", least));
-        active->sealed = true;
-        seg_note_close(active->base, &active->gauge, &active->time.tail);
         rc = recover_first_segment(p, least, w);
         if (rc < 0) return rc;
         pstate_set_end(&p->ps, least);
@@ -590,7 +619,9 @@ static int recover_from(struct plog *p, int64_t r, struct why *w)
     rc = closed_clean(p) && !rv.cut && active == plog_active(p) ? 0 : p->logs->fs->sync_dir(p->logs->fs, p->path);
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     set_ends(p, end);
+    pthread_mutex_lock(&p->mu);
     p->appended = true; /* its indexes are not on disk yet: R stays below its end (J9) */
+    pthread_mutex_unlock(&p->mu);
     return 0;
 }
 
@@ -602,7 +633,7 @@ static int start_over(struct plog *p, struct why *w)
         log_error("storage", "log has no segments: its records are missing", KV_STR("log", p->name),
                   KV_I64("recovery_point", base));
     while (p->segs_n > 0) {
-        struct segment *s = p->segs[--p->segs_n];
+        struct segment *s = take_last(p);
         int rc = remove_segment_files(p, s->base);
         log_warn("storage", "removed a segment below the log start", KV_STR("log", p->name), KV_I64("segment", s->base),
                  KV_I64("log_start", base));

@@ -55,8 +55,9 @@ int runs_write(struct fs *fs, const char *dir, struct uuid id, const char cluste
 {
     struct bytes path = { 0 };
     uint8_t *file = mem_zalloc((size_t)SLOT * SLOTS);
-    int rc, at = (int)(++r->generation % SLOTS) * SLOT;
-    put_slot(file + at, id, cluster, r);
+    struct runs next = *r;
+    int rc, at = (int)(++next.generation % SLOTS) * SLOT;
+    put_slot(file + at, id, cluster, &next);
     path_of(&path, dir);
     if (!there) rc = fs_write_file(fs, (const char *)path.p, (struct slice){ (const char *)file, (size_t)SLOT * SLOTS });
     else {
@@ -66,6 +67,7 @@ int runs_write(struct fs *fs, const char *dir, struct uuid id, const char cluste
         if (fd >= 0 && rc == 0) rc = fs->datasync(fs, fd);
         if (fd >= 0) fs->close(fs, fd);
     }
+    if (rc == 0) *r = next;
     mem_free(file);
     bytes_free(&path);
     return err_of_errno(rc);

@@ -36,5 +36,6 @@ static inline int32_t runs_since(const struct runs *r, int32_t quorum_epoch, int
     return runs_unbroken(r, quorum_epoch, log_epoch) ? r->first : quorum_epoch;
 }
 int runs_remove(struct fs *fs, const char *dir); /* not durable; 0 or -errno */
-/* Durable when it returns 0. there: the file is; else it is made. Raises r->generation. */
+/* Durable when it returns 0. there: the file is; else it is made. Then r->generation is one more; when it fails the slot it was
+ * written to is written again, and the other one stays. */
 int runs_write(struct fs *fs, const char *dir, struct uuid id, const char cluster[JOURNAL_CLUSTER], bool there, struct runs *r);

@@ -350,6 +350,49 @@ static void want_of_descriptors_is_told_and_passes(void **state)
     rig_free(&r);
 }
 
+/* Nothing failed to be synced: it could not be opened. It is not acknowledged until it was. */
+static void a_commit_waits_for_descriptors(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    begin(&r, env, NULL);
+    struct plog *p = rig_plog(&r, "t", 0, "segment.bytes=1048576");
+    for (int i = 0; i < 20; i++) rig_put(&r, p, RIG_BATCH(.value = 50000), "x");
+    rig_durable(p);
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EMFILE, .ops = SIM_SYNC_DIR });
+    rig_put(&r, p, RIG_BATCH(.value = 50000), "rolled");
+    plog_commit(p);
+    settle(&r);
+    assert_false(offline(p));
+    assert_int_equal(rig_offsets(p).durable, 20);
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    settle(&r); /* by itself */
+    assert_int_equal(rig_offsets(p).durable, 21);
+    assert_int_equal(rig_offsets(p).watermark, 21);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
+static void a_new_partition_that_cannot_be_made_durable_is_made_later(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p;
+    struct why why = { "" };
+    begin(&r, env, NULL);
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EMFILE, .ops = SIM_SYNC_DIR });
+    assert_err(rig_try(&r, "t", 0, "", &p, &why), E_NO_FILES);
+    assert_null(p);
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    p = rig_plog(&r, "t", 0, "");
+    rig_put(&r, p, RIG_BATCH(), "a");
+    rig_durable(p);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
 static void waiters_hear_that_their_directory_failed(void **state)
 {
     struct test_env *env = *state;
@@ -474,6 +517,8 @@ int main(void)
         cmocka_unit_test(a_disk_that_cannot_read_is_told_to_the_reader),
         IN_SIM_WORLD(an_index_that_cannot_be_read_is_built_anew),
         IN_SIM_WORLD(want_of_descriptors_is_told_and_passes),
+        IN_SIM_WORLD(a_commit_waits_for_descriptors),
+        IN_SIM_WORLD(a_new_partition_that_cannot_be_made_durable_is_made_later),
         IN_SIM_WORLD(one_failed_directory_leaves_the_others_serving),
         IN_SIM_WORLD(a_directory_broken_at_the_start_leaves_the_others_serving),
         IN_SIM_WORLD(waiters_hear_that_their_directory_failed),

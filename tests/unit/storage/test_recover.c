@@ -722,6 +722,61 @@ static void what_a_clean_stop_vouches_for_is_looked_into_later(void **state)
     rig_free(&r);
 }
 
+/* A clean stop of a log with six records, and its trusted start. */
+static struct plog *trusted_log(struct rig *r, struct test_env *env, const char *add)
+{
+    rig_init(r, env->world, env->dir, NULL);
+    rig_begin(r);
+    struct plog *p = rig_plog(r, "t", 0, "");
+    for (int k = 0; k < 6; k++) rig_put(r, p, RIG_BATCH(), "x");
+    rig_durable(p);
+    plog_unref(&p);
+    assert_ok(rig_close(r));
+    if (add) put(env, test_path(env, add), "", 0);
+    rig_begin(r);
+    return trusted(r, "t");
+}
+
+static void a_deleted_log_is_not_looked_for_by_its_old_path(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p = trusted_log(&r, env, NULL);
+    assert_ok(logs_delete_partition(r.logs, p));
+    struct plog *q = rig_plog(&r, "t", 0, ""); /* the name is taken again */
+    for (int k = 0; k < 3; k++) rig_put(&r, q, RIG_BATCH(), "new");
+    assert_false(p->warm); /* a fetch that still holds the old one */
+    assert_err(plog_warm(p), E_GONE);
+    p->listed = false;
+    assert_err(plog_list(p), E_GONE);
+    p->listed = true;
+    logs_retain(r.logs);
+    assert_int_equal(plog_broken(p), 0);
+    assert_string_equal(rig_all(&r, &env->arena, q, READ_END), "new@0 new@1 new@2");
+    rig_durable(q);
+    plog_unref(&q);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    assert_true(there(env, ".kafka_cleanshutdown"));
+    rig_free(&r);
+}
+
+static void a_listing_that_failed_later_on_is_done_again(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p = trusted_log(&r, env, "t-0/00000000000000000050.log"); /* contradicts its clean stop */
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EMFILE, .ops = SIM_OPEN, .path = ".log" });
+    for (int k = 0; k < 2; k++) assert_err(plog_list(p), E_NO_FILES);
+    assert_false(p->listed);
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    assert_ok(plog_warm(p));
+    assert_string_equal(rig_all(&r, &env->arena, p, READ_WATERMARK), "x@0 x@1 x@2 x@3 x@4 x@5");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
 /* ---- creations that were cut short ------------------------------------------------------------------------------------------------ */
 
 /* K6: nothing is appended before a partition's files are synced; what a crash left of them then is no reason not to open it. */
@@ -824,6 +879,8 @@ int main(void)
         IN_BOTH_WORLDS(a_log_shorter_than_its_clean_stop_said_goes_on_where_that_ended),
         IN_SIM_WORLD(that_all_logs_are_in_order_is_noted_only_when_all_were_opened),
         IN_BOTH_WORLDS(what_a_clean_stop_vouches_for_is_looked_into_later),
+        IN_SIM_WORLD(a_deleted_log_is_not_looked_for_by_its_old_path),
+        IN_SIM_WORLD(a_listing_that_failed_later_on_is_done_again),
         IN_BOTH_WORLDS(a_creation_cut_short_is_finished_by_the_next_start),
         IN_SIM_WORLD(what_a_killed_run_created_is_synced_before_it_is_used),
         IN_BOTH_WORLDS(indexes_on_disk_are_those_kafka_would_have_written),

@@ -73,6 +73,25 @@ static void a_full_disk_refuses_no_note_but_the_first(void **state)
     sim_space(env->world, -1);
 }
 
+/* What failed may be on the disk for all that: the other slot is not touched until it is certain. */
+static void a_note_that_failed_is_written_to_the_same_slot_again(void **state)
+{
+    struct test_env *env = *state;
+    struct runs r = { .first = 1, .last = 1 }, got;
+    write_runs(env, &r, false);
+    for (r.last = 2; r.last < 5; r.last++) {
+        sim_fault(env->world, (struct sim_fault){ .nth = 1, .err = -EIO, .ops = SIM_PWRITEV, .path = RUNS_FILE });
+        assert_err(runs_write(env->world->fs, env->dir, id, cluster, true, &r), E_IO);
+        assert_int_equal(r.generation, 1);
+        assert_ok(read_runs(env, &got));
+        assert_int_equal(got.last, 1);
+    }
+    write_runs(env, &r, true);
+    assert_int_equal(r.generation, 2);
+    assert_ok(read_runs(env, &got));
+    assert_int_equal(got.last, 5);
+}
+
 static void it_is_believed_where_nobody_else_led_since(void **state) /* J14 */
 {
     static const struct {
@@ -98,6 +117,7 @@ int main(void)
         IN_BOTH_WORLDS(what_was_noted_last_is_read_back),
         IN_SIM_WORLD(a_torn_note_leaves_the_one_before),
         IN_SIM_WORLD(a_full_disk_refuses_no_note_but_the_first),
+        IN_SIM_WORLD(a_note_that_failed_is_written_to_the_same_slot_again),
         cmocka_unit_test(it_is_believed_where_nobody_else_led_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
