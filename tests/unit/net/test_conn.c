@@ -200,8 +200,78 @@ static void requests_in_any_pieces_are_answered_once_and_in_order(void **state)
     }
 }
 
+/* Memory is short, and of those whose answers are held in it only the one whose socket is full does not read. */
+static void a_peer_that_waits_for_our_disk_is_not_deaf(void **state)
+{
+    enum { PEERS = 4, BIG = 300000 };
+    struct test_env *env = test_env_sim(1);
+    struct conf_report report = { 0 };
+    struct why why = { .text = "" };
+    struct conf *conf;
+    struct broker *b;
+    struct sock s[PEERS] = { 0 };
+    struct conn *c[PEERS];
+    const struct client_info info = {
+        .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092
+    };
+    assert_ok(conf_parse(arena_printf(&env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n", test_path(env, "data")),
+                         &conf, &report));
+    conf_report_free(&report);
+    assert_ok(broker_open(env->world, conf, 1, &b, &why));
+    struct loop *l = shard_loop(broker_shard(b, 0));
+    loop_start(l);
+    struct net *n = net_new(b, conf);
+    for (int i = 0; i < PEERS; i++) {
+        s[i].rnd = env->world->rnd;
+        dialled = &s[i];
+        assert_true(net_conn_begins(n, "127.0.0.1"));
+        atomic_fetch_add(&n->loops[0].conns_n, 1);
+        c[i] = conn_new(&n->loops[0], -1, &simulated, &info);
+    }
+    for (int i = 0; i < 2; i++) { /* their answers wait: for the disk, and for the peer */
+        c[i]->prefaulting = i == 0;
+        c[i]->blocked = i == 1;
+        c[i]->out_charged = 1000;
+        mem_charge_over(&n->memory, 1000);
+    }
+    mem_charge_over(&n->memory, n->memory.limit);
+    sim_run(env->world, 2 * DEAF_US);
+    for (int i = 2; i < PEERS; i++) { /* the first may always finish its frame, the second starves */
+        produce(&s[i].in, 1, BIG);
+        for (int k = 0; k < 20 && !c[i]->starved && s[i].in_at < BIG / 2; k++) {
+            conn_ready(c[i], IO_READ);
+            sim_run(env->world, 10);
+        }
+    }
+    assert_true(c[3]->starved);
+    sim_run(env->world, 2 * HUNGRY_US);
+    assert_true(s[1].gone);
+    assert_false(s[0].gone);
+    c[0]->prefaulting = false;
+    mem_uncharge(&n->memory, n->memory.limit);
+    for (int i = 0; i < PEERS; i++)
+        if (!s[i].gone) conn_close(c[i], NULL);
+    sim_run(env->world, 100);
+    bool drained = false;
+    broker_drain(b, on_drained, &drained);
+    while (!drained) assert_true(sim_step(env->world));
+    loop_stop(l);
+    loop_join(l);
+    net_free(&n);
+    assert_ok(broker_close(&b));
+    conf_unref(&conf);
+    for (int i = 0; i < PEERS; i++) {
+        bytes_free(&s[i].in);
+        bytes_free(&s[i].out);
+    }
+    test_env_free(&(void *){ env });
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(requests_in_any_pieces_are_answered_once_and_in_order) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_in_any_pieces_are_answered_once_and_in_order),
+        cmocka_unit_test(a_peer_that_waits_for_our_disk_is_not_deaf),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
