@@ -1,8 +1,9 @@
 /* A broker behind real sockets on loopback: what it costs in system calls, and what bad peers get. */
 #include "test.h"
 
+#include "net_internal.h"
+
 #include <odradek/batch.h>
-#include <odradek/net.h>
 #include <odradek/wire.h>
 
 #include <arpa/inet.h>
@@ -321,6 +322,22 @@ static void one_address_may_not_take_every_connection(void **state)
     }
 }
 
+/* The storage's descriptors are left to it: who comes late waits in the backlog, and is served when somebody went. */
+static void connections_leave_descriptors_to_the_storage(void **state)
+{
+    struct server *s = *state;
+    int fd[3];
+    s->net->fds_max = 2;
+    for (int i = 0; i < 3; i++) fd[i] = dial(s);
+    for (int i = 0; i < 20; i++) create_topic(s, fd[i % 2], "t", 1);
+    assert_int_equal(atomic_load(&s->net->total), 2);
+    close(fd[0]);
+    create_topic(s, fd[2], "t", 1);
+    assert_int_equal(atomic_load(&s->net->total), 2);
+    close(fd[1]);
+    close(fd[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_frame_arrives_in_pieces_of_any_size, server_up, server_down),
         cmocka_unit_test_setup_teardown(a_large_fetch_is_sent_whole_through_a_slow_socket, server_up, server_down),
         cmocka_unit_test_setup_teardown(impossible_lengths_close_the_connection_and_others_go_on, server_small, server_down),
+        cmocka_unit_test_setup_teardown(connections_leave_descriptors_to_the_storage, server_up, server_down),
         cmocka_unit_test_setup_teardown(one_address_may_not_take_every_connection, server_small, server_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
