@@ -42,38 +42,10 @@ int dir_sync(struct log_dir *d, const char *path)
     return rc;
 }
 
-/* A reference to every log there is; under logs.mu. */
-static struct plog **all_logs_locked(struct logs *l, int *n)
-{
-    int cap = 0;
-    struct plog **v = NULL;
-    *n = 0;
-    list_each (it, &l->all) {
-        if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
-        assert(v);
-        v[(*n)++] = plog_ref(container_of(it, struct plog, all_link));
-    }
-    return v;
-}
-
-static struct plog **all_logs(struct logs *l, int *n)
-{
-    pthread_mutex_lock(&l->mu);
-    struct plog **v = all_logs_locked(l, n);
-    pthread_mutex_unlock(&l->mu);
-    return v;
-}
-
-static void free_logs(struct plog **v, int n)
-{
-    for (int i = 0; i < n; i++) plog_unref(&v[i]);
-    mem_free(v);
-}
-
 static void tell_offline(struct logs *l)
 {
     int n, alive = 0;
-    struct plog **v = all_logs(l, &n);
+    struct plog **v = logs_all(l, &n);
     for (int i = 0; i < n; i++) {
         if (!dir_failed(v[i]->dir)) continue;
         pthread_mutex_lock(&v[i]->mu);
@@ -81,7 +53,7 @@ static void tell_offline(struct logs *l)
         pthread_mutex_unlock(&v[i]->mu);
         plog_notify(v[i]);
     }
-    free_logs(v, n);
+    logs_drop(v, n);
     for (int i = 0; i < l->dirs_n; i++) alive += !dir_failed(&l->dirs[i]);
     pthread_mutex_lock(&l->house.mu);
     void (*fn)(void *arg, int dir, bool all_gone) = l->house.on_offline;
@@ -252,7 +224,7 @@ int house_checkpoint_dir(struct log_dir *d)
     pthread_mutex_lock(&l->house.checkpoint_mu);
     uint64_t forgets = atomic_load(&d->forgets);
     pthread_mutex_lock(&l->mu); /* at once: a log that is being opened is among the ones or the others */
-    struct plog **v = all_logs_locked(l, &n);
+    struct plog **v = logs_all_locked(l, &n);
     int points_more = dir_unopened(d, false, unopened_points), starts_more = dir_unopened(d, true, unopened_starts);
     pthread_mutex_unlock(&l->mu);
     struct plog **named = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed from v */
@@ -295,7 +267,7 @@ int house_checkpoint_dir(struct log_dir *d)
     mem_free(points);
     mem_free(starts);
     mem_free(marks);
-    free_logs(v, n);
+    logs_drop(v, n);
     pthread_mutex_unlock(&l->house.checkpoint_mu);
     if (rc == 0 || err_passes(rc)) return rc;
     return dir_fail(d, "checkpoint", d->path, rc);
@@ -511,7 +483,7 @@ out:
 void logs_retain(struct logs *l)
 {
     int n, waiting = 0;
-    struct plog **v = all_logs(l, &n);
+    struct plog **v = logs_all(l, &n);
     bool *again = mem_zalloc((size_t)MAX(n, 1));
     for (int i = 0; i < n; i++) {
         again[i] = retain_one(v[i], true, true) == 1;
@@ -521,7 +493,7 @@ void logs_retain(struct logs *l)
         for (int i = 0; i < n; i++)
             if (again[i]) retain_one(v[i], true, false);
     mem_free(again);
-    free_logs(v, n);
+    logs_drop(v, n);
 }
 
 int plog_delete_records(struct plog *p, int64_t offset, int64_t *start)
@@ -592,7 +564,7 @@ static void flush_due(struct logs *l, int64_t now)
         commit_retry(&l->dirs[i].commit);
         journal_settle(&l->dirs[i].journal);
     }
-    struct plog **v = all_logs(l, &n);
+    struct plog **v = logs_all(l, &n);
     for (int i = 0; i < n; i++) {
         pthread_mutex_lock(&v[i]->mu);
         int64_t due = v[i]->flush_due_us;
@@ -600,14 +572,14 @@ static void flush_due(struct logs *l, int64_t now)
         if (due <= now) commit_want(v[i]);
         else next = MIN(next, due);
     }
-    free_logs(v, n);
+    logs_drop(v, n);
     house_flush_at(l, next);
 }
 
 static void expire_producers(struct logs *l)
 {
     int n;
-    struct plog **v = all_logs(l, &n);
+    struct plog **v = logs_all(l, &n);
     for (int i = 0; i < n; i++) {
         pthread_mutex_lock(&v[i]->mu);
         bool any = v[i]->warm && pstate_count(&v[i]->ps) > 0;
@@ -619,7 +591,7 @@ static void expire_producers(struct logs *l)
         pthread_mutex_unlock(&v[i]->mu);
         queue_release(v[i]);
     }
-    free_logs(v, n);
+    logs_drop(v, n);
 }
 
 /* Logs that the start trusted, a few a turn. False: none is left. */
@@ -694,7 +666,7 @@ static enum turn house_turn(void *arg)
     }
     if (now >= atomic_load(&h->look_due_us)) {
         atomic_store(&h->look_due_us, INT64_MAX);
-        h->look = all_logs(l, &h->look_n);
+        h->look = logs_all(l, &h->look_n);
     }
     if (h->look && look_on(l)) return TURN_MORE;
     int64_t due = MIN(remove_due(l, false), atomic_load(&h->look_due_us));

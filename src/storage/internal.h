@@ -383,6 +383,9 @@ int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. 
 /* What the directory's checkpoints said of logs that were not opened in this run, added to entries; under logs.mu. */
 int dir_unopened(const struct log_dir *d, bool starts, struct checkpoint_entry *out); /* how many; out NULL: only counts */
 bool plog_name_eq(const struct map_node *n, const void *key);
+struct plog **logs_all(struct logs *l, int *n);        /* a reference to every log there is; the caller's, for logs_drop */
+struct plog **logs_all_locked(struct logs *l, int *n); /* the same, under logs.mu */
+void logs_drop(struct plog **v, int n);
 void logs_settle(struct logs *l); /* house: every log was open, and then every directory's recovery points were put on the disk */
 void logs_cluster(const struct logs *l, char out[JOURNAL_CLUSTER]); /* the cluster id, padded with zeroes */
 

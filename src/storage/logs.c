@@ -1078,17 +1078,38 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     return rc;
 }
 
+struct plog **logs_all_locked(struct logs *l, int *n)
+{
+    int cap = 0;
+    struct plog **v = NULL;
+    *n = 0;
+    list_each (it, &l->all) {
+        if (*n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
+        assert(v);
+        v[(*n)++] = plog_ref(container_of(it, struct plog, all_link));
+    }
+    return v;
+}
+
+struct plog **logs_all(struct logs *l, int *n)
+{
+    pthread_mutex_lock(&l->mu);
+    struct plog **v = logs_all_locked(l, n);
+    pthread_mutex_unlock(&l->mu);
+    return v;
+}
+
+void logs_drop(struct plog **v, int n)
+{
+    for (int i = 0; i < n; i++) plog_unref(&v[i]);
+    mem_free(v);
+}
+
 int64_t logs_max_producer_id(struct logs *l)
 {
     int64_t max = -1;
-    struct plog **v = NULL;
-    int n = 0, cap = 0;
-    pthread_mutex_lock(&l->mu);
-    list_each (it, &l->all) {
-        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
-        v[n++] = plog_ref(container_of(it, struct plog, all_link));
-    }
-    pthread_mutex_unlock(&l->mu);
+    int n;
+    struct plog **v = logs_all(l, &n);
     for (int i = 0; i < n; i++) {
         (void)plog_list(v[i]);
         pthread_mutex_lock(&v[i]->mu);
@@ -1101,9 +1122,8 @@ int64_t logs_max_producer_id(struct logs *l)
         if (snapshot >= 0 && fs_read_file(l->fs, path, 1 << 30, &b) == 0)
             max = MAX(max, pstate_file_max_id((struct slice){ (const char *)b.p, b.n }));
         bytes_free(&b);
-        plog_unref(&v[i]);
     }
-    mem_free(v);
+    logs_drop(v, n);
     return max;
 }
 
@@ -1156,16 +1176,10 @@ static void close_one(void *arg, int i)
 
 int logs_close(struct logs *l, int64_t broker_epoch)
 {
-    int n = 0, cap = 0, rc = 0;
-    struct plog **v = NULL;
+    int n, rc = 0;
     if (!l->begun) return 0;
     atomic_store(&l->closing, true); /* appends are refused from here on */
-    pthread_mutex_lock(&l->mu);
-    list_each (it, &l->all) {
-        if (n == cap) v = mem_realloc(v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
-        v[n++] = plog_ref(container_of(it, struct plog, all_link));
-    }
-    pthread_mutex_unlock(&l->mu);
+    struct plog **v = logs_all(l, &n);
     for (int i = 0; i < n; i++) { /* what is being written is finished */
         queue_own(v[i]);
         queue_release(v[i]);
@@ -1201,8 +1215,7 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         if (one == 0) one = marker_write(l->fs, dir->path, broker_epoch); /* last (K3) */
         if (one < 0 && rc == 0) rc = one;
     }
-    for (int i = 0; i < n; i++) plog_unref(&v[i]);
-    mem_free(v);
+    logs_drop(v, n);
     mem_free(c.errs);
     return rc;
 }

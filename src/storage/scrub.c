@@ -45,17 +45,11 @@ static void pass_end(struct scrub *s)
 static void pass_begin(struct scrub *s)
 {
     struct logs *l = s->logs;
-    int cap = 0;
     s->pass_us = now_us(l) + l->set.scrub_ms * 1000;
     assert(s->logs_n == 0);
     s->bytes = s->damaged = 0;
     s->from = 0;
-    pthread_mutex_lock(&l->mu);
-    list_each (it, &l->all) {
-        if (s->logs_n == cap) s->logs_v = mem_realloc(s->logs_v, (size_t)(cap = MAX(64, 2 * cap)) * sizeof(struct plog *));
-        s->logs_v[s->logs_n++] = plog_ref(container_of(it, struct plog, all_link));
-    }
-    pthread_mutex_unlock(&l->mu);
+    s->logs_v = logs_all(l, &s->logs_n);
 }
 
 /* The next segment of p that nobody writes to any more, and that is on the disk. */
