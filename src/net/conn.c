@@ -241,7 +241,8 @@ static bool conn_read_large(struct conn *c, size_t *budget)
     b->len = (uint32_t)got;
     size_t whole = 0;
     if (got >= 4 && !frame_size(c, b->data, &whole)) whole = 0;
-    else if (whole > (size_t)got && whole <= b->cap) { /* it is the frame's buffer already */ c->stash = buf_ref(b);
+    if (whole > (size_t)got && whole <= b->cap) { /* it is the frame's buffer already */
+        c->stash = buf_ref(b);
         c->need = whole;
         partial_begin(c);
         if (!conn_charge(c, got)) conn_starve(c);

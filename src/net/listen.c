@@ -143,7 +143,9 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr_storage
     address_text(&local, a->local_host, &a->info.local_port, &a->info.local_loopback);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (n->send_buffer > 0) (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n->send_buffer, sizeof n->send_buffer);
+    bool same_machine = a->info.local_loopback || strcmp(a->host, a->local_host) == 0;
+    int send_buffer = n->send_buffer < 0 && same_machine ? LOCAL_SEND_BUFFER : n->send_buffer;
+    if (send_buffer > 0) (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     (void)snprintf(a->listener, sizeof a->listener, S_FMT, S_ARG(l->name));
     a->info.listener = slice_of(a->listener);
     a->info.host = slice_of(a->host);
@@ -290,8 +292,9 @@ struct net *net_new(struct broker *b, const struct conf *conf)
     n->frame_max = conf_i64(conf, CONF_SOCKET_REQUEST_MAX_BYTES);
     n->idle_us = conf_i64(conf, CONF_CONNECTIONS_MAX_IDLE_MS) * 1000;
     n->frame_timeout_us = conf_i64(conf, CONF_ODRADEK_FRAME_TIMEOUT_MS) * 1000;
-    /* Unset, the system's own sizes are better than Kafka's default; written down, they are taken. */
-    n->send_buffer = conf_is_set(conf, CONF_SOCKET_SEND_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_SEND_BUFFER_BYTES) : -1;
+    /* Unset, the system's own sizes are better than Kafka's default for a peer far away; written down, they are taken. */
+    n->send_buffer =
+        conf_is_set(conf, CONF_SOCKET_SEND_BUFFER_BYTES) ? MAX((int)conf_i64(conf, CONF_SOCKET_SEND_BUFFER_BYTES), 0) : -1;
     n->receive_buffer =
         conf_is_set(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) : -1;
     /* A crowd that connects at once must not wait for its SYN to be sent again. */
