@@ -216,9 +216,11 @@ struct plog_read {
     uint32_t max_bytes;  /* in; 0 = nothing but the offsets */
     bool whole_first;    /* in: the first batch is returned whole even when larger than max_bytes */
     enum read_upto upto; /* in */
-    struct arena *arena; /* in: for aborted; may be NULL when upto != READ_STABLE */
+    uint32_t copy_max;   /* in: up to so many bytes may come as a copy, when looking for their place has read them anyway */
+    struct arena *arena; /* in: for aborted and copy; may be NULL when upto != READ_STABLE and copy_max == 0 */
     struct file_range
         range; /* out: n == 0 when there is nothing; begins at the batch that holds offset; may end inside a batch, as Kafka's do */
+    struct slice copy;           /* out: the same bytes, in arena, and then range has none; else empty */
     struct plog_offsets at;      /* out: read in one critical section with the range */
     struct aborted_txn *aborted; /* out: READ_STABLE only; -1 count otherwise */
     int32_t aborted_n;
@@ -226,6 +228,9 @@ struct plog_read {
 /* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE (also when the disk could not read: its directory goes offline), E_GONE,
  * E_NO_FILES, E_NO_MEMORY, E_CORRUPT, E_CORRUPT_MESSAGE (damage, and what follows it begins above offset). A fetch between watermark and end is empty without error. */
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
+/* Is a fetch from `offset` likely to return something, be it an error? False: it is at the end of what may be read. *bytes as plog_bytes, of the
+ * same moment. Touches no file. */
+bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes);
 /* How many bytes a fetch from `offset` could return now; INT32_MAX when it begins in a segment that is not the newest one: such a fetch is not
  * worth waiting for more (as Kafka); and when it would fail. 0: nothing. No I/O for tail readers. */
 int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c);

@@ -87,7 +87,8 @@ struct plog {
     int64_t end_bytes, mark_bytes; /* appended in this run, up to the end and up to the watermark */
     int32_t leader_epoch;
     bool gone, offline;
-    bool warm;             /* files were looked at: producer state, epochs and the active segment are loaded */
+    _Atomic bool
+        warm; /* files were looked at: producer state, epochs and the active segment are loaded. Set under mu, and never unset */
     bool listed;           /* its directory was looked into: segments, has_snapshots are known; unset, nobody touches them */
     int broken;            /* it could not be, or not be opened, after the start: the error */
     bool appended;         /* in this run */
@@ -374,7 +375,7 @@ int plog_list_deleted(struct plog *p); /* the same, also when it is gone: for th
 /* Makes the log usable: first use after a clean start (nothing was opened then). 0 or negative. May block; any thread without locks. */
 int plog_warm(struct plog *p);
 int plog_warm_locked(struct plog *p); /* the same under maint; E_GONE as above */
-bool plog_is_warm(struct plog *p);
+static inline bool plog_is_warm(const struct plog *p) { return atomic_load_explicit(&p->warm, memory_order_acquire); }
 /* The epoch in force begins at the end; under mu. */
 void plog_enter_epoch(struct plog *p);
 int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. Blocks */

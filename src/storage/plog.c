@@ -168,14 +168,6 @@ void plog_set_conf(struct plog *p, const struct topic_conf *conf)
     if (want) commit_want(p);
 }
 
-bool plog_is_warm(struct plog *p)
-{
-    pthread_mutex_lock(&p->mu);
-    bool warm = p->warm;
-    pthread_mutex_unlock(&p->mu);
-    return warm;
-}
-
 /* A log that the start took for good cannot be opened: told once, and whoever leads it hears of it. */
 static int broken(struct plog *p, int rc, const struct why *why)
 {

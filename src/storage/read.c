@@ -6,7 +6,7 @@
 #include "txidx.h"
 
 enum {
-    HEADS = 4096,            /* bytes of headers read at once: what an index leaves to walk */
+    HEADS = 8192,            /* bytes read at once: what an index leaves to walk, and often what it leads to */
     LONG_WALK = 1024 * 1024, /* an index that leaves more than this to walk, */
     LONG_WALK_BATCHES = 256, /* in so many batches, is short: it is rebuilt */
     PREFAULT_STEP = 64 * 1024,
@@ -25,11 +25,19 @@ static void rebuild_index(struct segment *s)
     if (add) house_add(s->log);
 }
 
-/* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. */
-static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, uint32_t *at, struct batch_head *h)
-{
+/* What a walk has read last. */
+struct heads {
+    int64_t at;
+    size_t n; /* 0: nothing */
     uint8_t buf[HEADS];
+};
+
+/* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. */
+static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, struct heads *heads, uint32_t *at,
+                           struct batch_head *h)
+{
     uint32_t from = 0;
+    heads->n = 0;
     if (limit == 0) return 0;
     if (offset > s->base) {
         int rc = seg_lookup(s, offset, &from);
@@ -42,7 +50,7 @@ static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, ui
     struct walk w;
     int rc, batches = 0;
 again:
-    walk_begin(&w, s->dir->logs->fs, fd, from, limit, buf, sizeof(buf));
+    walk_begin(&w, s->dir->logs->fs, fd, from, limit, heads->buf, sizeof(heads->buf));
     while ((rc = walk_peek(&w, h, NULL)) == 1) {
         if (from > 0 && w.at == from &&
             (h->base_offset > offset || h->base_offset < s->base)) { /* not what an index may point to */
@@ -73,6 +81,8 @@ again:
     }
     if (rc == 1 && w.at - from > LONG_WALK && batches > LONG_WALK_BATCHES) rebuild_index(s);
     seg_unpin(s);
+    heads->at = w.buf_at;
+    heads->n = w.buf_n;
     *at = (uint32_t)w.at;
     return rc;
 }
@@ -103,15 +113,20 @@ struct place {
     struct segment *seg; /* one reference */
     uint32_t at;         /* where the batch that holds the offset (or the next one) begins */
     uint32_t limit;
-    uint32_t size; /* of that batch; 0: not known */
+    uint32_t size;       /* of that batch; 0: not known */
+    int64_t next;        /* base of the segment behind; INT64_MAX: none. In one critical section with limit, */
+    uint64_t generation; /* and this */
+    struct heads heads;  /* what was read on the way */
 };
 
 /* Finds where a read from `offset` begins. 1 with *pl; 0: nothing readable there; or an error. *at: the offsets it was judged by. */
 static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, const struct plog_cursor *c,
                           struct plog_offsets *at, struct place *pl)
 {
-    *pl = (struct place){ 0 };
     int64_t from = offset;
+    pl->seg = NULL;
+    pl->size = 0;
+    pl->heads.n = 0;
     for (int tries = 0; tries < 1000000; tries++) {
         bool translate;
         pthread_mutex_lock(&p->mu);
@@ -137,6 +152,8 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
         }
         bool known =
             c && c->generation == p->generation && c->offset == from && c->base == s->base && c->at <= limit && !translate;
+        pl->next = next;
+        pl->generation = p->generation;
         seg_ref(s);
         pthread_mutex_unlock(&p->mu);
 
@@ -144,7 +161,8 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
         rc = 1;
         if (translate) {
             struct batch_head h;
-            rc = find_in_segment(s, stable, limit, &pos, &h);
+            rc = find_in_segment(s, stable, limit, &pl->heads, &pos, &h);
+            pl->heads.n = 0; /* its place is not what was asked for */
             if (rc == 1) limit = pos;
             if (rc >= 0) rc = 1;
         }
@@ -153,7 +171,7 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
             pl->size = c->size;
         } else if (rc == 1) {
             struct batch_head h = { 0 };
-            rc = find_in_segment(s, from, limit, &pl->at, &h);
+            rc = find_in_segment(s, from, limit, &pl->heads, &pl->at, &h);
             if (rc == 1) pl->size = (uint32_t)h.size;
         }
         if (rc == 1) {
@@ -215,14 +233,54 @@ static int find_aborted(struct plog *p, struct plog_read *r, int64_t base, int64
     return 0;
 }
 
+/* The size of the batch at pl, of which only the place is known: into pl->size, where a whole one stands. */
+static int measure(struct plog *p, struct place *pl)
+{
+    uint8_t buf[128];
+    struct batch_head h;
+    struct walk w;
+    int fd = seg_pin(pl->seg, false);
+    if (fd < 0) return fd == -ENOENT ? 0 : err_of_errno(fd); /* deleted: who reads it finds out */
+    walk_begin(&w, p->logs->fs, fd, pl->at, pl->limit, buf, sizeof(buf));
+    int rc = walk_peek(&w, &h, NULL);
+    seg_unpin(pl->seg);
+    if (rc == 1) pl->size = (uint32_t)h.size;
+    return rc == E_CORRUPT_MESSAGE ? 0 : MIN(rc, 0);
+}
+
+/* The n bytes at pl into r: as a copy where they have been read already, else as a range. Takes pl's reference. */
+static int deliver(struct plog *p, struct plog_read *r, struct place *pl, uint32_t n)
+{
+    const struct heads *heads = &pl->heads;
+    if (n <= r->copy_max && pl->at >= heads->at && pl->at + (int64_t)n <= heads->at + (int64_t)heads->n) {
+        char *copy = arena_alloc(r->arena, n);
+        memcpy(copy, heads->buf + (pl->at - heads->at), n);
+        r->copy = (struct slice){ copy, n };
+        seg_unref(&pl->seg);
+        return 0;
+    }
+    int fd = seg_pin(pl->seg, false);
+    if (fd < 0) {
+        seg_unref(&pl->seg);
+        if (fd != -ENOENT) return plog_read_failed(p, err_of_errno(fd));
+        plog_offsets(p, &r->at); /* deleted between the two */
+        return r->at.gone ? E_GONE : E_OFFSET_OUT_OF_RANGE;
+    }
+    r->range = (struct file_range){ .seg = pl->seg, .fd = fd, .at = pl->at, .n = n };
+    plog_ref(p);
+    return 0;
+}
+
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
 {
     struct place pl;
+    int rc;
     r->range = (struct file_range){ .fd = -1 };
+    r->copy = (struct slice){ 0 };
     r->aborted = NULL;
     r->aborted_n = r->upto == READ_STABLE ? 0 : -1;
     if (!plog_is_warm(p)) {
-        int rc = plog_warm(p);
+        rc = plog_warm(p);
         plog_offsets(p, &r->at);
         if (rc < 0) return r->at.gone ? E_GONE : rc;
     }
@@ -232,64 +290,55 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
         if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
         return r->offset < r->at.start || r->offset > r->at.end ? E_OFFSET_OUT_OF_RANGE : 0;
     }
-    int rc;
 again:
     rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
     if (rc <= 0) return rc;
-    int fd = seg_pin(pl.seg, false);
-    if (fd < 0) {
-        seg_unref(&pl.seg);
-        if (fd != -ENOENT) return plog_read_failed(p, err_of_errno(fd));
-        plog_offsets(p, &r->at); /* deleted between the two */
-        return r->at.gone ? E_GONE : E_OFFSET_OUT_OF_RANGE;
-    }
+    int64_t base = pl.seg->base;
     uint32_t n = pl.limit - pl.at, want = r->max_bytes;
     if (n > want && r->whole_first) {
-        if (pl.size == 0) {
-            uint8_t buf[128];
-            struct batch_head h;
-            struct walk w;
-            walk_begin(&w, p->logs->fs, fd, pl.at, pl.limit, buf, sizeof(buf));
-            rc = walk_peek(&w, &h, NULL);
-            if (rc < 0 && rc != E_CORRUPT_MESSAGE) {
-                seg_unpin(pl.seg);
-                seg_unref(&pl.seg);
-                return plog_read_failed(p, rc);
-            }
-            if (rc == 1) pl.size = (uint32_t)h.size;
+        if (pl.size == 0) rc = measure(p, &pl);
+        if (rc < 0) {
+            seg_unref(&pl.seg);
+            return plog_read_failed(p, rc);
         }
         want = MAX(want, pl.size);
     }
     bool whole = n <= want;
-    n = MIN(n, want);
-    r->range = (struct file_range){ .seg = pl.seg, .fd = fd, .at = pl.at, .n = n };
-    plog_ref(p);
+    rc = deliver(p, r, &pl, MIN(n, want));
+    if (rc < 0) return rc;
 
     int64_t upto =
         bound_offset(&(struct plog){ .end = r->at.end, .stable = r->at.stable, .watermark = r->at.watermark }, r->upto);
     if (c) {
-        int64_t base = pl.seg->base;
-        *c = (struct plog_cursor){ .offset = -1 };
-        pthread_mutex_lock(&p->mu);
-        int i = plog_seg_at(p, base);
-        if (whole && i >= 0 && p->segs[i] == pl.seg) { /* the next read begins where this one ends */
-            if (i + 1 < p->segs_n && p->segs[i + 1]->base <= upto)
-                *c = (struct plog_cursor){ .offset = p->segs[i + 1]->base, .base = p->segs[i + 1]->base, .at = 0 };
-            else *c = (struct plog_cursor){ .offset = upto, .base = base, .at = pl.limit };
-            c->generation = p->generation;
+        *c = (struct plog_cursor){ .offset = -1, .generation = pl.generation };
+        if (whole && pl.next <= upto) { /* the next read begins where this one ends */
+            c->offset = c->base = pl.next;
+        } else if (whole) {
+            c->offset = upto;
+            c->base = base;
+            c->at = pl.limit;
         }
-        pthread_mutex_unlock(&p->mu);
     }
     if (r->upto == READ_STABLE) {
-        rc = find_aborted(p, r, pl.seg->base, upto);
+        rc = find_aborted(p, r, base, upto);
         pthread_mutex_lock(&p->mu);
-        bool replaced = pl.seg->deleted; /* by a cleaned one: then its transaction index need not be what we read */
+        bool replaced = p->generation != pl.generation; /* by cleaned ones: then its transaction index need not be what we read */
         pthread_mutex_unlock(&p->mu);
         if (rc < 0 || replaced) range_release(&r->range);
         if (rc < 0) return plog_read_failed(p, rc);
         if (replaced) goto again;
     }
     return 0;
+}
+
+bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes)
+{
+    pthread_mutex_lock(&p->mu);
+    bool news =
+        p->gone || p->offline || p->broken || !p->warm || offset < p->start || offset > p->end || offset < bound_offset(p, upto);
+    *bytes = p->mark_bytes;
+    pthread_mutex_unlock(&p->mu);
+    return news;
 }
 
 int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c)

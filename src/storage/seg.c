@@ -391,9 +391,13 @@ out:
 static int search(struct segment *s, struct sidx *x, enum seg_file f, size_t esize, int64_t key, uint8_t out[TIME_ENTRY],
                   bool *found)
 {
-    int rc = seg_load(s);
-    if (rc < 0) return rc;
     pthread_mutex_lock(&s->log->mu);
+    if (!s->loaded) {
+        pthread_mutex_unlock(&s->log->mu);
+        int rc = seg_load(s);
+        if (rc < 0) return rc;
+        pthread_mutex_lock(&s->log->mu);
+    }
     int64_t i = x->tail.n ? search_mem(x->tail.p, x->tail.n / esize, esize, s->base, key) : -1;
     if (i >= 0) memcpy(out, x->tail.p + (size_t)i * esize, esize);
     uint32_t n = x->saved;

@@ -2,12 +2,14 @@
  * v15 replica state, ignored; v17 directory id and v18 high watermark, of followers, ignored.
  *
  * Answers when: A min_bytes are readable, B a row has an error, C the deadline passed, D nothing was asked for.
- * Records leave as file ranges: no byte of them passes through here.
+ * Records leave as file ranges: no byte of them passes through here, but for the few that were read while their place was looked for.
  * Differs from Kafka: no followers, so no replica fetch, no read replica and no throttling of one; a fetch from between high watermark and log
  * end is empty without error (DESIGN.md §1.2). */
 #include "../fetch_session.h"
 #include "../req.h"
 #include "../shard.h"
+
+enum { COPY_MOST = 4096 }; /* of a row's bytes */
 
 struct row {
     struct session_partition *sp;
@@ -15,6 +17,7 @@ struct row {
     struct watch watch;
     int64_t bytes_seen; /* of its log, when it was last looked at */
     struct file_range range;
+    uint32_t n; /* bytes of records it answers with */
     int err;
     int32_t leader_epoch;
 };
@@ -24,7 +27,11 @@ struct call {
     enum read_upto upto;
     struct row *rows; /* in the session's order */
     int n;
-    bool failed; /* a row has an error already: nothing to wait for */
+    struct fetch_response_partition_data *parts; /* of the rows */
+    bool failed;                                 /* a row has an error already: nothing to wait for */
+    bool timed;                                  /* the deadline is set */
+    bool
+        measured; /* what is readable is to be measured, not only tried: something is below the bound, and yet nothing could be read */
 };
 
 static enum req_next fetch_poll(struct req *rq);
@@ -95,7 +102,6 @@ enum req_next fetch_start(struct req *rq)
     }
     out->session_id = c->session->id;
     fetch_plan(rq, c);
-    req_deadline(rq, in->max_wait_ms);
     return req_goto(rq, fetch_poll);
 }
 
@@ -111,27 +117,41 @@ static bool row_watch(struct req *rq, struct call *c, struct row *r, int64_t mis
     return plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), WATCH_STABLE, MAX(at.stable, r->sp->fetch_offset) + 1);
 }
 
+/* Whether there is enough to answer with, as far as can be told without reading. */
+static bool enough(struct req *rq, struct call *c, int64_t *missing)
+{
+    const struct fetch_request *in = rq->in;
+    int64_t readable = 0;
+    for (int i = 0; i < c->n; i++) {
+        struct row *r = &c->rows[i];
+        struct plog_offsets at;
+        bool news = plog_has_news(r->log, r->sp->fetch_offset, c->upto, &r->bytes_seen); /* what comes in from here on wakes us */
+        if (!news) continue;
+        if (in->min_bytes <= 1 && !c->measured) return true; /* most fetches: to look for the place once is enough */
+        int64_t n = plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor);
+        if (n == INT32_MAX) return true; /* behind the newest segment: not worth waiting */
+        readable += MIN(n, r->sp->max_bytes);
+        if (readable >= in->min_bytes) return true;
+        plog_offsets(r->log, &at);
+        if (at.gone || at.offline || r->sp->fetch_offset < at.start || r->sp->fetch_offset > at.end)
+            return true; /* B: the answer says which */
+    }
+    *missing = in->min_bytes - readable;
+    return false;
+}
+
 static enum req_next fetch_poll(struct req *rq)
 {
     const struct fetch_request *in = rq->in;
     struct call *c = rq->call;
-    int64_t readable = 0;
+    int64_t missing;
 
-    if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0) return req_goto(rq, fetch_answer);
-    for (int i = 0; i < c->n; i++) {
-        struct row *r = &c->rows[i];
-        struct plog_offsets at;
-        r->bytes_seen = plog_bytes(r->log); /* before what is readable: what comes in between wakes us */
-        int64_t n = plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor);
-        if (n == INT32_MAX) return req_goto(rq, fetch_answer); /* behind the newest segment: not worth waiting */
-        readable += MIN(n, r->sp->max_bytes);
-        if (readable >= in->min_bytes) return req_goto(rq, fetch_answer);
-        plog_offsets(r->log, &at);
-        if (at.gone || at.offline || r->sp->fetch_offset < at.start || r->sp->fetch_offset > at.end)
-            return req_goto(rq, fetch_answer); /* B: the answer says which */
-    }
+    if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0 || in->max_wait_ms <= 0 || enough(rq, c, &missing))
+        return req_goto(rq, fetch_answer);
+    if (!c->timed) req_deadline(rq, in->max_wait_ms);
+    c->timed = true;
     for (int i = 0; i < c->n; i++)
-        if (!row_watch(rq, c, &c->rows[i], in->min_bytes - readable)) return REQ_AGAIN; /* it moved since we looked */
+        if (!row_watch(rq, c, &c->rows[i], missing)) return REQ_AGAIN; /* it moved since we looked */
     return REQ_WAIT;
 }
 
@@ -143,6 +163,7 @@ static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch
         .max_bytes = (uint32_t)MIN(left, MAX(r->sp->max_bytes, 0)),
         .whole_first = first,
         .upto = c->upto,
+        .copy_max = COPY_MOST,
         .arena = &rq->arena,
     };
     int rc = r->err;
@@ -170,7 +191,15 @@ static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch
         r->err = rc;
         return;
     }
-    r->range = rd.range;
+    if (rd.range.n > 0) { /* moved: it is ours now */
+        r->range = rd.range;
+        r->n = r->range.n;
+        out->records.ext = &r->range;
+        out->records.ext_len = r->n;
+    } else if (rd.copy.n > 0) {
+        r->n = (uint32_t)rd.copy.n;
+        out->records.bytes = rd.copy;
+    }
     out->high_watermark = rd.at.watermark;
     out->last_stable_offset = rd.at.stable;
     out->log_start_offset = rd.at.start;
@@ -190,7 +219,7 @@ static void row_read(struct req *rq, struct call *c, struct row *r, struct fetch
 static bool row_is_news(const struct call *c, const struct row *r, const struct fetch_response_partition_data *out)
 {
     struct session_partition *sp = r->sp;
-    bool news = c->full || r->range.n > 0 || out->error_code || out->diverging_epoch.epoch >= 0 ||
+    bool news = c->full || r->n > 0 || out->error_code || out->diverging_epoch.epoch >= 0 ||
                 sp->sent_watermark != out->high_watermark || sp->sent_start != out->log_start_offset;
     sp->sent_watermark = out->error_code ? -1 : out->high_watermark;
     sp->sent_start = out->error_code ? -1 : out->log_start_offset;
@@ -202,40 +231,50 @@ static bool same_topic(const struct session_partition *a, const struct session_p
     return by_id ? uuid_eq(a->topic_id, b->topic_id) : slice_eq(a->topic, b->topic);
 }
 
+/* Reads what every row answers with: the records' bytes in all. */
+static int64_t rows_read(struct req *rq, struct call *c)
+{
+    const struct fetch_request *in = rq->in;
+    int64_t left = MIN(in->max_bytes, (int32_t)conf_i64(req_image(rq)->conf, CONF_FETCH_MAX_BYTES)), total = 0;
+    if (!c->parts) c->parts = wire_array(&rq->arena, fetch_response_partition_data, c->n);
+    for (int i = 0; i < c->n; i++) {
+        struct row *r = &c->rows[i];
+        struct fetch_response_partition_data *o = &c->parts[i];
+        *o = dflt_fetch_response_partition_data;
+        o->partition_index = r->sp->partition;
+        o->records.bytes = S(""); /* empty, never null: clients dislike null records */
+        row_read(rq, c, r, o, MAX(left - total, 0), total == 0);
+        if (rq->version >= 12 && (r->err == E_FENCED_LEADER_EPOCH || r->err == E_UNKNOWN_LEADER_EPOCH)) {
+            o->current_leader.leader_id = rq->shard->broker->node_id;
+            o->current_leader.leader_epoch = r->leader_epoch;
+        }
+        total += r->n;
+        c->failed |= o->error_code || o->diverging_epoch.epoch >= 0;
+    }
+    return total;
+}
+
 static enum req_next fetch_answer(struct req *rq)
 {
     const struct fetch_request *in = rq->in;
     struct fetch_response *out = rq->out;
     struct call *c = rq->call;
     bool by_id = c->session->by_id;
-    int64_t left = MIN(in->max_bytes, (int32_t)conf_i64(req_image(rq)->conf, CONF_FETCH_MAX_BYTES));
-    struct fetch_response_partition_data *parts = wire_array(&rq->arena, fetch_response_partition_data, c->n);
+    const struct session_partition *before = NULL;
+    int n = 0, topics_n = 0;
+
+    int64_t total = rows_read(rq, c);
+    if (total == 0 && !c->failed && !c->measured && c->n > 0 && in->min_bytes > 0 && in->max_wait_ms > 0 && !rq->expired) {
+        c->measured = true; /* a hole that compaction left, perhaps, with nothing behind it yet */
+        return req_goto(rq, fetch_poll);
+    }
     struct fetch_response_fetchable_topic_response *topics =
         wire_array(&rq->arena, fetch_response_fetchable_topic_response, c->n);
-    const struct session_partition *before = NULL;
-    bool first = true;
-    int n = 0, topics_n = 0;
-    int64_t total = 0;
-
     for (int i = 0; i < c->n; i++) {
         struct row *r = &c->rows[i];
-        struct fetch_response_partition_data *o = &parts[n];
-        *o = dflt_fetch_response_partition_data;
-        o->partition_index = r->sp->partition;
-        o->records.bytes = S(""); /* empty, never null: clients dislike null records */
-        row_read(rq, c, r, o, MAX(left, 0), first);
-        if (rq->version >= 12 && (r->err == E_FENCED_LEADER_EPOCH || r->err == E_UNKNOWN_LEADER_EPOCH)) {
-            o->current_leader.leader_id = rq->shard->broker->node_id;
-            o->current_leader.leader_epoch = r->leader_epoch;
-        }
-        if (!row_is_news(c, r, o)) continue;
-        if (r->range.n > 0) {
-            o->records.ext = &r->range;
-            o->records.ext_len = r->range.n;
-            left -= r->range.n;
-            total += r->range.n;
-            first = false;
-        }
+        if (!row_is_news(c, r, &c->parts[i])) continue;
+        struct fetch_response_partition_data *o = &c->parts[n];
+        if (n < i) *o = c->parts[i];
         if (!before || !same_topic(before, r->sp, by_id)) {
             topics[topics_n].partitions = o;
             topics[topics_n].topic = r->sp->topic.p ? r->sp->topic : S("");
@@ -245,7 +284,7 @@ static enum req_next fetch_answer(struct req *rq)
         topics[topics_n - 1].partitions_n++;
         before = r->sp;
         n++;
-        if (r->range.n > 0 && c->session->id) { /* to the back: the next answer begins with the others */
+        if (r->n > 0 && c->session->id) { /* to the back: the next answer begins with the others */
             list_remove(&r->sp->order);
             list_push(&c->session->order, &r->sp->order);
         }

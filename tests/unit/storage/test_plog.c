@@ -97,6 +97,42 @@ static void segments_roll_and_reads_cross_them(void **state)
     rig_free(&r);
 }
 
+static void what_was_read_to_find_the_place_comes_as_a_copy(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    begin(&r, env);
+    struct plog *p = rig_plog(&r, "t", 0, "index.interval.bytes=512");
+    int copies = 0, ranges = 0;
+    for (int i = 0; i < 200; i++) rig_put(&r, p, RIG_BATCH(.value = i % 10 == 9 ? 5000 : 100 + i, .ts = 1000 + i), "x");
+    rig_durable(p);
+    for (int i = 0; i < 200; i++) {
+        for (uint32_t max = 1; max <= 6000; max += 1999) {
+            uint8_t want[8192];
+            struct plog_read rd = { .offset = i, .max_bytes = max, .whole_first = i % 2, .upto = READ_WATERMARK };
+            assert_ok(plog_read(p, &rd, NULL));
+            uint32_t n = rd.range.n;
+            assert_true(n > 0 && n <= sizeof(want) && rd.copy.n == 0);
+            assert_ok(range_copy(&rd.range, 0, want, n));
+            range_release(&rd.range);
+
+            rd.copy_max = 4096;
+            rd.arena = &env->arena;
+            assert_ok(plog_read(p, &rd, NULL));
+            copies += rd.copy.n > 0;
+            ranges += rd.range.n > 0;
+            assert_int_equal(rd.copy.n + rd.range.n, n);
+            assert_true(rd.copy.n == 0 || (rd.copy.n <= 4096 && !rd.range.seg));
+            if (rd.copy.n) assert_memory_equal(rd.copy.p, want, n);
+            range_release(&rd.range);
+        }
+    }
+    assert_true(copies > 400 && ranges > 40); /* what is larger, or was not read on the way, is a range */
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
 /* ---- producers ---------------------------------------------------------------------------------------------------------------------- */
 
 static void a_retried_batch_is_a_duplicate_with_its_first_offset_also_after_a_restart(void **state)
@@ -749,6 +785,7 @@ int main(void)
         IN_BOTH_WORLDS(a_clean_restart_keeps_everything),
         IN_BOTH_WORLDS(a_killed_broker_recovers_what_was_written),
         IN_BOTH_WORLDS(segments_roll_and_reads_cross_them),
+        IN_BOTH_WORLDS(what_was_read_to_find_the_place_comes_as_a_copy),
         IN_BOTH_WORLDS(a_retried_batch_is_a_duplicate_with_its_first_offset_also_after_a_restart),
         IN_BOTH_WORLDS(read_committed_stops_at_the_first_open_transaction_and_hears_of_aborted_ones),
         IN_BOTH_WORLDS(records_are_found_by_timestamp_over_segments_and_codecs),
