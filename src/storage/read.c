@@ -169,6 +169,7 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
         if (rc == 1 && known && c->at < limit) {
             pl->at = c->at;
             pl->size = c->size;
+            pl->heads.n = 0; /* they may be of the segment before, in which there was nothing */
         } else if (rc == 1) {
             struct batch_head h = { 0 };
             rc = find_in_segment(s, from, limit, &pl->heads, &pl->at, &h);
@@ -324,7 +325,10 @@ again:
         pthread_mutex_lock(&p->mu);
         bool replaced = p->generation != pl.generation; /* by cleaned ones: then its transaction index need not be what we read */
         pthread_mutex_unlock(&p->mu);
-        if (rc < 0 || replaced) range_release(&r->range);
+        if (rc < 0 || replaced) {
+            range_release(&r->range);
+            r->copy = (struct slice){ 0 };
+        }
         if (rc < 0) return plog_read_failed(p, rc);
         if (replaced) goto again;
     }
