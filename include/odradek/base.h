@@ -161,6 +161,7 @@ uint64_t hash_bytes(const void *p, size_t n); /* seeded per process from rand in
 
 /* Small allocations abort on failure, so they never return NULL. */
 void *mem_alloc(size_t n);
+void *mem_aligned(size_t align, size_t n); /* align a power of two, n a multiple of it */
 void *mem_zalloc(size_t n);
 void *mem_realloc(void *p, size_t n);
 void mem_free(void *p);
@@ -268,7 +269,9 @@ struct uuid rnd_uuid(struct rnd *r);           /* version 4; text never begins w
  * EINTR and short transfers are handled inside: pread returns less than asked only at the end of the file, pwritev writes all or
  * returns the error (then any part of it may be in the file: the caller cuts).
  * Nothing is durable before datasync (file content and size) and sync_dir (names): the simulated one takes the rest away at power loss. */
-enum { FS_READ = 0, FS_WRITE = 1, FS_CREATE = 2, FS_TRUNC = 4, FS_EXCL = 8 }; /* FS_WRITE = read and write */
+/* FS_WRITE = read and write. FS_DIRECT: past the page cache; everything in multiples of FS_DIRECT_ALIGN, in memory and in the file (-EINVAL where the
+ * file system cannot, at the open or at a write), and a sync is needed as ever. */
+enum { FS_READ = 0, FS_WRITE = 1, FS_CREATE = 2, FS_TRUNC = 4, FS_EXCL = 8, FS_DIRECT = 16, FS_DIRECT_ALIGN = 4096 };
 struct fs_stat {
     int64_t size;
     int64_t mtime_ms;

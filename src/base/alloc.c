@@ -55,6 +55,11 @@ void *mem_alloc(size_t n)
     count();
     return check(malloc(n ? n : 1));
 }
+void *mem_aligned(size_t align, size_t n)
+{
+    count();
+    return check(aligned_alloc(align, n));
+}
 void *mem_zalloc(size_t n)
 {
     count();

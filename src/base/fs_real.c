@@ -24,7 +24,7 @@ static int done(int rc) { return rc < 0 ? -errno : rc; }
 static int real_open(struct fs *fs, const char *path, int flags)
 {
     int how = O_CLOEXEC | (flags & FS_WRITE ? O_RDWR : O_RDONLY) | (flags & FS_CREATE ? O_CREAT : 0) |
-              (flags & FS_TRUNC ? O_TRUNC : 0) | (flags & FS_EXCL ? O_EXCL : 0);
+              (flags & FS_TRUNC ? O_TRUNC : 0) | (flags & FS_EXCL ? O_EXCL : 0) | (flags & FS_DIRECT ? O_DIRECT : 0);
     int fd;
     RETRY(fd, open(path, how, 0640));
     return done(fd);

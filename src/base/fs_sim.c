@@ -69,6 +69,7 @@ struct name_change { /* of a directory's names, in order, for all directories */
 struct handle {
     struct inode *inode;
     bool write, lock, stale;
+    bool direct;
     char *path;
 };
 
@@ -417,7 +418,7 @@ static int handle_new(struct fs_sim *f, struct inode *i, const char *path, bool 
         f->cap_handles = MAX(f->cap_handles * 2, 64);
         f->handles = mem_realloc(f->handles, f->cap_handles * sizeof(struct handle));
     }
-    f->handles[f->n_handles] = (struct handle){ i, write, lock, false, mem_strdup(slice_of(path)) };
+    f->handles[f->n_handles] = (struct handle){ i, write, lock, false, false, mem_strdup(slice_of(path)) };
     i->handles++;
     return FD_BASE + (int)f->n_handles++;
 }
@@ -493,7 +494,10 @@ static int sim_open(struct fs *fs, const char *path, int flags)
     } else {
         rc = flags & FS_CREATE ? create(f, &p, false) : -ENOENT;
     }
-    return rc < 0 ? rc : handle_new(f, p.inode, path, flags & FS_WRITE, false);
+    if (rc < 0) return rc;
+    int fd = handle_new(f, p.inode, path, flags & FS_WRITE, false);
+    f->handles[fd - FD_BASE].direct = flags & FS_DIRECT;
+    return fd;
 }
 
 static int sim_close(struct fs *fs, int fd)
@@ -545,7 +549,10 @@ static int sim_pwritev(struct fs *fs, int fd, const struct iovec *v, int n, int6
     if (rc) return rc;
     if (at < 0 || n < 0) return -EINVAL;
     size_t total = 0;
-    for (int i = 0; i < n; i++) total += v[i].iov_len;
+    for (int i = 0; i < n; i++) {
+        total += v[i].iov_len;
+        assert(!h->direct || ((uintptr_t)v[i].iov_base | v[i].iov_len | (size_t)at) % FS_DIRECT_ALIGN == 0);
+    }
 
     trace(f, SIM_PWRITEV, h->inode->id, (uint64_t)at);
     bool cut = f->fault.cut;

@@ -203,6 +203,8 @@ struct journal {
     struct log_dir *dir;
     _Atomic int state; /* enum journal_state; changed under a lane's step: made by the direct one, closed by the other */
     int fd;
+    int direct;    /* the same, past the page cache; -1: it cannot be done here */
+    uint8_t *page; /* DIRECT_MAX bytes for what goes there; the group lane's */
     char *path;
     struct journal_ids ids;
     int64_t max; /* bytes the file may grow to */

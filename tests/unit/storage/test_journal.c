@@ -318,6 +318,24 @@ static void a_group_that_finds_no_space_goes_direct_and_closes_the_journal(void 
     end(&s, LOGS);
 }
 
+static void where_nothing_may_go_past_the_page_cache_groups_go_through_it(void **state)
+{
+    struct scene s;
+    set(&s, *state, "odradek.journal.max=65536\n");
+    make_journal(&s);
+    assert_true(journal(&s)->direct >= 0);
+    sim_fault(s.r.w, (struct sim_fault){ .nth = 1, .err = -EINVAL, .ops = SIM_PWRITEV, .path = JOURNAL_FILE, .cut = true });
+    put(&s, LOGS, 50, "x");
+    commit(&s, LOGS);
+    assert_int_equal(journal(&s)->direct, -1);
+    assert_int_equal(journal(&s)->state, JOURNAL_READY);
+    put(&s, LOGS, 50, "y");
+    commit(&s, LOGS);
+    lose_power(&s);
+    assert_string_equal(all(&s, 7), "x@0 y@1");
+    end(&s, LOGS);
+}
+
 static void a_failed_sync_of_the_journal_is_final(void **state) /* J6 */
 {
     struct scene s;
@@ -453,6 +471,7 @@ int main(void)
         IN_SIM_WORLD(the_file_grows_while_it_may_and_debt_is_paid_behind),
         IN_SIM_WORLD(no_room_for_the_file_is_no_error),
         IN_SIM_WORLD(a_group_that_finds_no_space_goes_direct_and_closes_the_journal),
+        IN_SIM_WORLD(where_nothing_may_go_past_the_page_cache_groups_go_through_it),
         IN_SIM_WORLD(a_failed_sync_of_the_journal_is_final),
         IN_SIM_WORLD(nothing_is_staged_where_an_append_was_cut_until_the_cut_is_synced),
         IN_SIM_WORLD(a_deleted_log_holds_no_group),
