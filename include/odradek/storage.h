@@ -80,6 +80,9 @@ int logs_begin(struct logs *l, struct why *why);
  *             look into the directory: that happens at its first use or behind the start, and what is wrong then is told by logs_on_broken.
  *             partition.metadata is written when missing, and must hold the same id when present.
  *   new:      directory, partition.metadata, entry synced, in this order; `dir` < 0 chooses the directory with the fewest partitions.
+ *   promised: a new one that can be read, empty, at once. Its files are made behind, before its first batch is appended, and by a clean stop; after
+ *             a crash whoever reads the metadata record makes them. What is wrong then is told by the append (want of room or descriptors, which is
+ *             tried again) or by logs_on_broken.
  * leader_epoch is put into leader-epoch-checkpoint before the first batch is appended (K5). Blocks: worker or start-up.
  * conf is copied. *out has one reference for the caller and one of l's own. */
 struct plog_spec {
@@ -89,6 +92,7 @@ struct plog_spec {
     int dir;
     int32_t leader_epoch;
     bool must_exist; /* E_NOT_FOUND instead of creating */
+    bool promised;   /* a new one may be made later */
     const struct topic_conf *conf;
 };
 int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **out, struct why *why);

@@ -117,6 +117,7 @@ static void topic_settle(struct meta *m, const struct image_topic *old, struct i
                                                .partition = i,
                                                .dir = dir_of(m, p->dir),
                                                .leader_epoch = p->leader_epoch,
+                                               .promised = true,
                                                .conf = &now->conf };
         fresh++;
     }

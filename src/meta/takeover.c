@@ -418,6 +418,7 @@ static int partitions_open(struct opening *o, struct target *v, int n)
                                          .dir = v[i].place.dir,
                                          .leader_epoch = v[i].changed ? -1 : t->partitions[v[i].partition].leader_epoch,
                                          .must_exist = v[i].place.kind == PLACE_FOUND,
+                                         .promised = v[i].place.kind == PLACE_NEW,
                                          .conf = &t->conf };
     }
     logs_partitions(m->logs, specs, k, logs, errs, &first);

@@ -66,7 +66,7 @@ int plog_find_time(struct plog *p, int64_t ts, enum read_upto upto, int64_t *off
     struct bytes scratch = { 0 };
     struct view v;
     int64_t from = 0;
-    int rc = plog_warm(p);
+    int rc = plog_unmade(p) ? 1 : plog_warm(p); /* 1: nothing is there */
     *offset = *timestamp = *epoch = -1;
     while (rc == 0 && (rc = view_at(p, &from, upto, &v)) == 1) {
         rc = 0;
@@ -143,7 +143,7 @@ int plog_find_max_time(struct plog *p, enum read_upto upto, int64_t *offset, int
     struct view v, best = { 0 };
     int64_t from = 0, best_ts = -1;
     uint32_t best_at = 0;
-    int rc = plog_warm(p);
+    int rc = plog_unmade(p) ? 1 : plog_warm(p); /* 1: nothing is there */
     while (rc == 0 && (rc = view_at(p, &from, upto, &v)) == 1) {
         uint32_t at;
         int64_t ts = -1;

@@ -624,6 +624,41 @@ void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg)
     house_kick(l);
 }
 
+void house_promise(struct plog *p)
+{
+    struct house *h = &p->logs->house;
+    pthread_mutex_lock(&h->mu);
+    list_push(&h->unmade, &plog_ref(p)->make_link);
+    pthread_mutex_unlock(&h->mu);
+}
+
+/* Makes some of the logs that were promised. False: none is left, or they must wait. */
+static bool make_on(struct logs *l)
+{
+    enum { LATER_US = 1000000 };
+    struct house *h = &l->house;
+    struct plog *v[MAKE_BATCH];
+    struct list *it;
+    int n = 0, left = 0;
+    if (h->make_due_us != INT64_MAX && now_us(l) < h->make_due_us) return false;
+    h->make_due_us = INT64_MAX;
+    pthread_mutex_lock(&h->mu);
+    while (n < MAKE_BATCH && (it = list_pop(&h->unmade))) v[n++] = container_of(it, struct plog, make_link);
+    pthread_mutex_unlock(&h->mu);
+    if (n == 0) return false;
+    logs_make(l, v, n);
+    for (int i = 0; i < n; i++) {
+        pthread_mutex_lock(&v[i]->mu);
+        bool again = v[i]->unmade && !v[i]->gone && !v[i]->broken && !dir_failed(v[i]->dir);
+        pthread_mutex_unlock(&v[i]->mu);
+        left += again;
+        if (again) house_promise(v[i]);
+        plog_unref(&v[i]);
+    }
+    if (left > 0) h->make_due_us = now_us(l) + LATER_US;
+    return left == 0;
+}
+
 static enum turn house_turn(void *arg)
 {
     struct logs *l = arg;
@@ -668,8 +703,9 @@ static enum turn house_turn(void *arg)
         atomic_store(&h->look_due_us, INT64_MAX);
         h->look = logs_all(l, &h->look_n);
     }
+    if (make_on(l)) return TURN_MORE;
     if (h->look && look_on(l)) return TURN_MORE;
-    int64_t due = MIN(remove_due(l, false), atomic_load(&h->look_due_us));
+    int64_t due = MIN(MIN(remove_due(l, false), atomic_load(&h->look_due_us)), h->make_due_us);
     due = MIN(MIN(due, atomic_load(&h->flush_due_us)), MIN(h->checkpoint_due_us, MIN(h->expire_due_us, h->retain_due_us)));
     if (atomic_exchange(&h->due_us, due) != due) house_arm(l);
     return TURN_IDLE;
@@ -704,7 +740,9 @@ void house_init(struct logs *l)
     pthread_mutex_init(&h->checkpoint_mu, NULL);
     list_init(&h->plogs);
     list_init(&h->doomed);
+    list_init(&h->unmade);
     list_init(&h->prefault);
+    h->make_due_us = INT64_MAX;
     h->timer.fn = timer_fired;
     h->arm.fn = timer_arm;
     atomic_init(&h->flush_due_us, INT64_MAX);
@@ -746,6 +784,10 @@ void house_free(struct logs *l)
     struct list *n;
     while ((n = list_pop(&h->plogs))) {
         struct plog *p = container_of(n, struct plog, house_link);
+        plog_unref(&p);
+    }
+    while ((n = list_pop(&h->unmade))) {
+        struct plog *p = container_of(n, struct plog, make_link);
         plog_unref(&p);
     }
     while (h->look_at < h->look_n) plog_unref(&h->look[h->look_at++]);

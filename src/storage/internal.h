@@ -89,10 +89,12 @@ struct plog {
     bool gone, offline;
     _Atomic bool
         warm; /* files were looked at: producer state, epochs and the active segment are loaded. Set under mu, and never unset */
-    bool listed;           /* its directory was looked into: segments, has_snapshots are known; unset, nobody touches them */
-    int broken;            /* it could not be, or not be opened, after the start: the error */
-    bool appended;         /* in this run */
-    bool fresh;            /* its creation is perhaps not synced yet: no checkpoint names it, nothing is appended */
+    bool listed;   /* its directory was looked into: segments, has_snapshots are known; unset, nobody touches them */
+    int broken;    /* it could not be, or not be opened, after the start: the error */
+    bool appended; /* in this run */
+    bool fresh;    /* its creation is perhaps not synced yet: no checkpoint names it, nothing is appended */
+    _Atomic bool
+        unmade; /* promised: it has no files yet, or none that are synced; not listed. Unset under mu and maint, and never set again */
     uint64_t generation;   /* +1 whenever file positions readers remember may be wrong */
     struct segment **segs; /* rising bases; the last one is active */
     int segs_n, segs_cap;
@@ -138,6 +140,7 @@ struct plog {
     int64_t start_floor;    /* log start that is being made durable; ≥ start */
     struct list house_link; /* under house.mu */
     bool house_queued;
+    struct list make_link;     /* under house.mu: in house.unmade, with a reference */
     struct list all_link;      /* under logs.mu */
     struct map_node name_node; /* in logs.by_name, under logs.mu */
 };
@@ -287,10 +290,12 @@ struct house { /* maintenance: one shared worker, woken by whoever has work for 
     _Atomic bool arm_posted;
     _Atomic int64_t flush_due_us; /* earliest flush.ms; INT64_MAX */
     int64_t checkpoint_due_us, retain_due_us, expire_due_us;
+    int64_t make_due_us;    /* not before: there was no room, or no descriptor */
     _Atomic int64_t due_us; /* when the timer shall fire */
     pthread_mutex_t mu;
     struct list plogs;  /* of plog.house_link, each with a reference: to be sealed */
     struct list doomed; /* of struct doomed */
+    struct list unmade; /* of plog.make_link, each with a reference: promised logs, to be made */
     struct worker *prefaulter;
     struct list prefault; /* of struct prefault */
     struct plog **look;   /* [look_at, look_n): trusted logs to be looked into, each with a reference; worker's */
@@ -369,15 +374,19 @@ int plog_seg_at(const struct plog *p,
                 int64_t offset); /* under mu: index of the segment that may hold offset; -1 before the first */
 /* After end, durable or the watermark changed: LSO follows. Under mu. */
 void plog_tail_moved(struct plog *p);
-/* Looks into the directory of a log that a clean start trusted: is it there, is it this topic's, which segments. 0 or negative. May block; any
- * thread without locks. */
+/* Looks into the directory of a log that a clean start trusted: is it there, is it this topic's, which segments. 0 or negative; E_NOT_FOUND: it is
+ * not made yet, and empty. May block; any thread without locks. */
 int plog_list(struct plog *p);
 int plog_list_locked(struct plog *p);  /* the same under maint; E_GONE: it is deleted, or about to be */
 int plog_list_deleted(struct plog *p); /* the same, also when it is gone: for the deletion itself, before the name goes */
-/* Makes the log usable: first use after a clean start (nothing was opened then). 0 or negative. May block; any thread without locks. */
+/* rc of opening p: a log that was taken for good, and cannot be opened or made, is told once, and whoever leads it hears of it. Returns rc. */
+int plog_break(struct plog *p, int rc, const struct why *why);
+/* Makes the log usable: first use after a clean start (nothing was opened then), or of one that was only promised: readers ask plog_unmade first. 0 or
+ * negative. May block; any thread without locks. */
 int plog_warm(struct plog *p);
 int plog_warm_locked(struct plog *p); /* the same under maint; E_GONE as above */
 static inline bool plog_is_warm(const struct plog *p) { return atomic_load_explicit(&p->warm, memory_order_acquire); }
+static inline bool plog_unmade(const struct plog *p) { return atomic_load_explicit(&p->unmade, memory_order_acquire); }
 /* The epoch in force begins at the end; under mu. */
 void plog_enter_epoch(struct plog *p);
 int plog_write_epochs(struct plog *p); /* queue owner: when the table is dirty. Blocks */
@@ -473,7 +482,14 @@ int journal_replay(struct log_dir *d, struct why *why); /* before anything of th
 int logs_look_into(struct plog *p,
                    struct why *why); /* under maint or unshared: from a directory to listed segments, cold or recovered */
 
+/* Makes the files of promised logs, those that are so still, and syncs them side by side. Worker, without locks. What of it fails stays as it is, and
+ * is told. */
+void logs_make(struct logs *l, struct plog **v, int n);
+enum { MAKE_BATCH = 64 };
+int logs_make_locked(struct plog *p); /* one, under maint: 0 or negative */
+
 /* ---- house.c ---- */
+void house_promise(struct plog *p); /* to be made behind */
 int house_start(struct logs *l);
 void house_stop(struct logs *l);
 void house_init(struct logs *l);

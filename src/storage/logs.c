@@ -637,13 +637,20 @@ static int put_new(struct plog *p, const char *name, struct slice text, struct w
     return rc < 0 ? why(w, err_of_errno(rc), "%s: %s", path, err_text(rc)) : 0;
 }
 
+static bool holds_nothing(struct plog *p);
+
 /* Directory, empty segment, partition.metadata, leader-epoch-checkpoint. What they need no atomic writing for: until create_sync returned nothing is
- * appended, and a start that finds them half there, of a log that holds nothing, makes them anew (K6). */
-static int create(struct plog *p, struct why *w)
+ * appended, and a start that finds them half there, of a log that holds nothing, makes them anew (K6). The log is not listed yet. */
+static int create_files(struct plog *p, struct why *w)
 {
     struct fs *fs = p->logs->fs;
     struct bytes text = { 0 };
+    pthread_mutex_lock(&p->mu);
+    int32_t epoch = p->leader_epoch;
+    pthread_mutex_unlock(&p->mu);
     int rc = fs->mkdir(fs, p->path);
+    if (rc == -EEXIST && plog_unmade(p) && holds_nothing(p))
+        rc = 0; /* an attempt before this one, that could not clear up after itself */
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
     rc = recover_first_segment(p, 0, w);
     for (enum seg_file f = SEG_OFF; rc == 0 && f <= SEG_TIME; f++) {
@@ -657,22 +664,40 @@ static int create(struct plog *p, struct why *w)
         partmeta_format(p->topic_id, &text);
         rc = put_new(p, PARTMETA_FILE, (struct slice){ (const char *)text.p, text.n }, w);
     }
-    if (rc == 0 && p->leader_epoch >= 0 && epochs_assign(&p->epochs, p->leader_epoch, 0)) {
+    if (rc == 0 && epoch >= 0 && epochs_assign(&p->epochs, epoch, 0)) {
         text.n = 0;
         epochs_encode(&p->epochs, &text);
         rc = put_new(p, EPOCHS_FILE, (struct slice){ (const char *)text.p, text.n }, w);
     }
     bytes_free(&text);
-    if (rc < 0) {
-        fs_remove_tree(fs, p->path);
-        return rc;
-    }
+    if (rc == 0) return 0;
+    fs_remove_tree(fs, p->path);
+    while (p->segs_n > 0) seg_unref(&p->segs[--p->segs_n]);
+    epochs_free(&p->epochs);
+    return rc;
+}
+
+/* Its files are there: from now on it is used like any other. */
+static void created(struct plog *p, bool synced)
+{
+    pthread_mutex_lock(&p->mu);
     p->segs[0]->entry_unsynced = false;     /* create_sync comes before the first append */
     p->recovery_point = p->start_floor = 0; /* checkpoints say nothing any more of an earlier one of this name */
     p->newest_snapshot = -1;
     p->dirty_from = 0;
-    p->fresh = p->listed = p->warm = true;
-    return 0;
+    p->fresh = !synced;
+    p->listed = true;
+    p->warm = true;
+    p->unmade = false;
+    if (p->leader_epoch > epochs_latest(&p->epochs)) plog_enter_epoch(p);
+    pthread_mutex_unlock(&p->mu);
+}
+
+static int create(struct plog *p, struct why *w)
+{
+    int rc = create_files(p, w);
+    if (rc == 0) created(p, false);
+    return rc;
 }
 
 /* Two steps that make what create made, in this run or in one that was killed, durable, but for the directory's own name (J8). First its files start
@@ -870,7 +895,7 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
 
     struct plog *p = plog_new(&l->dirs[dir], spec);
     struct fs_stat st;
-    bool found = false;
+    bool found = false, promised = false;
     ask_checkpoints(p);
     int rc = open_trusted(p, spec) ? 1 : l->fs->stat(l->fs, p->path, &st);
     if (rc == 1) rc = 0;
@@ -878,7 +903,9 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
     else if (rc == -ENOENT) {
         forget_missing(p->dir, spec);
         rc = is_metadata(p) ? 0 : forgotten_durably(p->dir);
-        rc = rc < 0 ? why(w, rc, "%s: checkpoints: %s", p->dir->path, err_text(rc)) : create(p, w);
+        if (rc < 0) why(w, rc, "%s: checkpoints: %s", p->dir->path, err_text(rc));
+        else if (spec->promised && l->begun) p->unmade = p->fresh = promised = true;
+        else rc = create(p, w);
     } else if (rc == 0) {
         p->fresh = !is_metadata(p) && p->recovery_point < 0; /* nobody said yet that its creation was synced */
         int stray = spec->must_exist || !st.is_dir ? 0 : set_stray(p, w);
@@ -888,6 +915,7 @@ static int open_partition(struct logs *l, const struct plog_spec *spec, struct p
     rc = plog_read_failed(p, rc);
     if (rc < 0 && found && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     if (rc == 0) rc = enter(p);
+    if (rc == 0 && promised) house_promise(p);
     if (rc < 0) plog_unref(&p);
     *out = p;
     return rc;
@@ -974,32 +1002,44 @@ static void sync_one(void *arg, int i)
     s->errs[i] = create_sync(s->v[i], false);
 }
 
-/* Makes the creation of those of outs durable that are fresh; then the names in the log directories, with one sync each (J8). What is in one that
- * failed on the way, or could not be opened to be synced, is taken out again: whoever asks for it again finds it half made. */
+/* Makes the creation of logs durable, then their names in the log directories, with one sync each (J8). errs: E_OFFLINE, or why one could not be
+ * opened to be synced. */
+static void sync_created(struct logs *l, struct plog **v, int n, int *errs)
+{
+    struct syncing s = { v, errs };
+    bool *dirs = mem_zalloc((size_t)l->dirs_n);
+    for (int i = 0; i < n; i++) dirs[v[i]->dir->i] = true;
+    in_parallel(l, "create", l->set.recovery_threads, n, start_one, &s);
+    in_parallel(l, "create", THREADS_MAX, n, sync_one, &s);
+    for (int d = 0; d < l->dirs_n; d++) {
+        if (!dirs[d] || dir_failed(&l->dirs[d])) continue;
+        int rc = dir_sync(&l->dirs[d], l->dirs[d].path);
+        for (int i = 0; i < n; i++)
+            if (dir_sync_passes(rc) && v[i]->dir == &l->dirs[d]) errs[i] = err_of_errno(rc);
+        if (rc < 0 && !dir_sync_passes(rc)) dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
+    }
+    for (int i = 0; i < n; i++)
+        if (dir_failed(v[i]->dir)) errs[i] = E_OFFLINE;
+    mem_free(dirs);
+}
+
+/* Makes the creation of those of outs durable that are fresh. What is in a directory that failed on the way, or could not be opened to be synced, is
+ * taken out again: whoever asks for it again finds it half made. */
 static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
 {
     struct plog **fresh = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed */
     bool *dirs = mem_zalloc((size_t)l->dirs_n);
     int *later = mem_zalloc((size_t)MAX(n, 1) * sizeof(*later)), *of = mem_zalloc((size_t)MAX(n, 1) * sizeof(*of));
-    struct syncing s = { fresh, later };
     int k = 0;
     for (int i = 0; i < n; i++) {
-        if (!outs[i] || !outs[i]->fresh) continue;
+        if (!outs[i] || !outs[i]->fresh || plog_unmade(outs[i])) continue;
         dirs[outs[i]->dir->i] = true;
         of[k] = i;
         fresh[k++] = outs[i];
     }
-    in_parallel(l, "create", l->set.recovery_threads, k, start_one, &s);
-    in_parallel(l, "create", THREADS_MAX, k, sync_one, &s);
-    for (int d = 0; d < l->dirs_n; d++) {
-        if (!dirs[d] || dir_failed(&l->dirs[d])) continue;
-        int rc = dir_sync(&l->dirs[d], l->dirs[d].path);
-        for (int i = 0; i < k; i++)
-            if (dir_sync_passes(rc) && fresh[i]->dir == &l->dirs[d]) later[i] = err_of_errno(rc);
-        if (rc < 0 && !dir_sync_passes(rc)) dir_fail(&l->dirs[d], "sync", l->dirs[d].path, rc);
-    }
+    sync_created(l, fresh, k, later);
     for (int i = 0; i < k; i++) {
-        if (dir_failed(fresh[i]->dir) || later[i] < 0) continue;
+        if (later[i] < 0) continue;
         pthread_mutex_lock(&fresh[i]->mu);
         fresh[i]->fresh = false;
         pthread_mutex_unlock(&fresh[i]->mu);
@@ -1023,12 +1063,86 @@ static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
     mem_free(of);
 }
 
+/* ---- promised ones ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+struct making {
+    struct plog **v;
+    int *errs;
+    struct why *whys;
+};
+
+static void make_one(void *arg, int i)
+{
+    struct making *m = arg;
+    struct plog *p = m->v[i];
+    pthread_mutex_lock(&p->mu);
+    bool gone = p->gone;
+    pthread_mutex_unlock(&p->mu);
+    m->errs[i] = gone ? E_GONE : dir_failed(p->dir) ? E_OFFLINE : plog_broken(p);
+    if (m->errs[i] == 0 && p->segs_n == 0)
+        m->errs[i] = create_files(p, &m->whys[i]); /* else they are there, and were not synced */
+}
+
+/* Under maint of all of v. */
+static void make_all(struct logs *l, struct plog **v, int n, int *errs)
+{
+    struct making m = { v, errs, mem_zalloc((size_t)n * sizeof(struct why)) };
+    struct plog **made = mem_alloc((size_t)n * sizeof(struct plog *)); /* borrowed */
+    int *later = mem_zalloc((size_t)n * sizeof(*later)), *of = mem_zalloc((size_t)n * sizeof(*of));
+    int k = 0;
+    in_parallel(l, "create", l->set.recovery_threads, n, make_one, &m);
+    for (int i = 0; i < n; i++) {
+        if (errs[i] < 0) continue;
+        of[k] = i;
+        made[k++] = v[i];
+    }
+    if (k > 0) sync_created(l, made, k, later);
+    for (int i = 0; i < k; i++) {
+        if (later[i] == 0) created(made[i], true);
+        errs[of[i]] = later[i];
+    }
+    for (int i = 0; i < n; i++)
+        if (errs[i] < 0 && errs[i] != E_GONE && plog_broken(v[i]) == 0) errs[i] = plog_break(v[i], errs[i], &m.whys[i]);
+    mem_free(m.whys);
+    mem_free(made);
+    mem_free(later);
+    mem_free(of);
+}
+
+int logs_make_locked(struct plog *p)
+{
+    int rc = 0;
+    make_all(p->logs, &p, 1, &rc);
+    return rc;
+}
+
+void logs_make(struct logs *l, struct plog **v, int n)
+{
+    struct plog **mine = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed */
+    int *errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(*errs));
+    int k = 0;
+    for (int i = 0; i < n; i++) { /* never waits: others of v are held */
+        if (pthread_mutex_trylock(&v[i]->maint) != 0) continue;
+        if (plog_unmade(v[i])) mine[k++] = v[i];
+        else pthread_mutex_unlock(&v[i]->maint);
+    }
+    if (k > 0) make_all(l, mine, k, errs);
+    for (int i = 0; i < k; i++) {
+        if (err_passes(errs[i]))
+            log_warn("storage", "a new log is not made yet, trying again later", KV_STR("log", mine[i]->name), KV_ERR(errs[i]));
+        pthread_mutex_unlock(&mine[i]->maint);
+    }
+    mem_free(mine);
+    mem_free(errs);
+}
+
 void logs_partitions(struct logs *l, const struct plog_spec *specs, int n, struct plog **outs, int *errs, struct why *first)
 {
     struct opening o = { .logs = l, .specs = specs, .outs = outs, .errs = errs, .first = first };
     forget_all_missing(l, specs, n);
     in_parallel(l, "recover", l->set.recovery_threads * l->dirs_n, n, open_one, &o);
     sync_new(l, outs, errs, n);
+    house_kick(l); /* what is promised */
     for (int i = 0; i < n; i++)
         if (errs[i] == E_OFFLINE && !atomic_exchange(&o.said, true) && first) why(first, E_OFFLINE, "log directory is offline");
 }
@@ -1038,6 +1152,7 @@ int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **o
     int rc = open_partition(l, spec, out, w);
     if (rc < 0) return rc;
     sync_new(l, out, &rc, 1);
+    if (rc == 0 && plog_unmade(*out)) house_kick(l);
     return rc < 0 ? why(w, rc, rc == E_OFFLINE ? "log directory is offline" : "not made durable: %s", err_text(rc)) : 0;
 }
 
@@ -1054,7 +1169,8 @@ int logs_delete_partition(struct logs *l, struct plog *p)
     cool_forget(p, NULL);
 
     pthread_mutex_lock(&p->maint);
-    int rc = plog_list_deleted(p), known = rc; /* the directory may be another topic's */
+    bool unmade = plog_unmade(p);
+    int rc = unmade ? 0 : plog_list_deleted(p), known = rc; /* the directory may be another topic's */
     if (rc == E_OFFLINE) rc = 0;
     leave(plog_ref(p));
     journal_gone(p); /* its deletion is durable in the metadata log (J7) */
@@ -1062,7 +1178,8 @@ int logs_delete_partition(struct logs *l, struct plog *p)
         partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_DELETE, rnd_uuid(l->world->rnd));
         snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
         rc = fs->rename(fs, p->path, path);
-        if (rc == 0) rc = dir_sync(p->dir, p->dir->path);
+        if (unmade && rc == -ENOENT) rc = 0;
+        else if (rc == 0) rc = dir_sync(p->dir, p->dir->path);
         if (dir_sync_passes(rc)) rc = 0; /* should the name come back, it is set aside: the deletion is in the metadata log */
         if (rc < 0) rc = dir_fail(p->dir, "deletion", p->path, rc);
         if (rc == 0) rc = house_checkpoint_dir(p->dir); /* its recovery point shall not be taken for a later log's of this name */
@@ -1193,6 +1310,13 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         while (journal_sync_oldest(&l->dirs[i].journal)) {}
     l->begun = false;
 
+    for (int i = 0, k; i < n; i = k) { /* what is missing all the same, the next start makes */
+        struct plog *unmade[MAKE_BATCH];
+        int m = 0;
+        for (k = i; k < n && m < MAKE_BATCH; k++)
+            if (plog_unmade(v[k])) unmade[m++] = v[k];
+        if (m > 0) logs_make(l, unmade, m);
+    }
     struct closing c = { .v = v, .errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(int)) };
     in_parallel(l, "close", THREADS_MAX, n, close_one, &c);
     for (int d = 0; d < l->dirs_n; d++) {

@@ -29,6 +29,7 @@ struct plog *plog_new(struct log_dir *d, const struct plog_spec *spec)
     list_init(&p->journal_link);
     list_init(&p->write_link);
     list_init(&p->house_link);
+    list_init(&p->make_link);
     list_init(&p->all_link);
     pstate_init(&p->ps, 0);
     return p;
@@ -124,7 +125,7 @@ void plog_offsets_locked(const struct plog *p, struct plog_offsets *out)
 void plog_offsets(struct plog *p, struct plog_offsets *out)
 {
     pthread_mutex_lock(&p->mu);
-    bool cold = !p->warm && !p->gone && !p->offline, listed = p->listed;
+    bool cold = !p->warm && !p->unmade && !p->gone && !p->offline, listed = p->listed;
     bool unknown = cold && listed && p->has_snapshots; /* the last stable offset is not known yet */
     plog_offsets_locked(p, out);
     pthread_mutex_unlock(&p->mu);
@@ -168,8 +169,7 @@ void plog_set_conf(struct plog *p, const struct topic_conf *conf)
     if (want) commit_want(p);
 }
 
-/* A log that the start took for good cannot be opened: told once, and whoever leads it hears of it. */
-static int broken(struct plog *p, int rc, const struct why *why)
+int plog_break(struct plog *p, int rc, const struct why *why)
 {
     struct house *h = &p->logs->house;
     rc = plog_read_failed(p, rc);
@@ -216,6 +216,7 @@ static bool is_gone(struct plog *p)
 int plog_list_locked(struct plog *p)
 {
     if (is_listed(p)) return 0;
+    if (plog_unmade(p)) return E_NOT_FOUND;
     return is_gone(p) ? E_GONE : plog_list_deleted(p);
 }
 
@@ -226,11 +227,12 @@ int plog_list_deleted(struct plog *p)
     if (is_listed(p)) return 0;
     if (dir_failed(p->dir)) return E_OFFLINE;
     if ((rc = plog_broken(p)) < 0) return rc;
-    return broken(p, logs_look_into(p, &why), &why);
+    return plog_break(p, logs_look_into(p, &why), &why);
 }
 
 int plog_list(struct plog *p)
 {
+    if (plog_unmade(p)) return E_NOT_FOUND;
     if (is_listed(p)) return 0;
     pthread_mutex_lock(&p->maint);
     int rc = plog_list_locked(p);
@@ -243,11 +245,11 @@ int plog_warm_locked(struct plog *p)
     struct why why = { "" };
     if (plog_is_warm(p)) return 0;
     if (is_gone(p)) return E_GONE;
-    int rc = plog_list_locked(p);
+    int rc = plog_unmade(p) ? logs_make_locked(p) : plog_list_locked(p);
     if (rc < 0 || plog_is_warm(p)) return rc;
     if (dir_failed(p->dir)) return E_OFFLINE;
     if ((rc = plog_broken(p)) < 0) return rc;
-    return broken(p, recover_plog(p, true, &why), &why);
+    return plog_break(p, recover_plog(p, true, &why), &why);
 }
 
 int plog_warm(struct plog *p)
@@ -307,10 +309,27 @@ void plog_set_leader_epoch(struct plog *p, int32_t epoch)
     queue_release(p);
 }
 
+/* Not made yet: the epochs as it will begin with them. */
+static bool unmade_epochs(struct plog *p, struct epochs *out)
+{
+    *out = (struct epochs){ 0 };
+    pthread_mutex_lock(&p->mu);
+    bool unmade = p->unmade;
+    if (unmade && p->leader_epoch >= 0) epochs_assign(out, p->leader_epoch, 0);
+    pthread_mutex_unlock(&p->mu);
+    return unmade;
+}
+
 void plog_epoch_end(struct plog *p, int32_t epoch, int32_t *found_epoch, int64_t *end_offset)
 {
+    struct epochs first;
     *found_epoch = -1;
     *end_offset = -1;
+    if (unmade_epochs(p, &first)) {
+        epochs_end(&first, epoch, 0, found_epoch, end_offset);
+        epochs_free(&first);
+        return;
+    }
     if (plog_warm(p) < 0) return;
     pthread_mutex_lock(&p->mu);
     epochs_end(&p->epochs, epoch, p->end, found_epoch, end_offset);
@@ -319,6 +338,12 @@ void plog_epoch_end(struct plog *p, int32_t epoch, int32_t *found_epoch, int64_t
 
 int32_t plog_epoch_at(struct plog *p, int64_t offset)
 {
+    struct epochs first;
+    if (unmade_epochs(p, &first)) {
+        int32_t latest = epochs_latest(&first);
+        epochs_free(&first);
+        return latest;
+    }
     if (plog_warm(p) < 0) return -1;
     pthread_mutex_lock(&p->mu);
     int32_t e = offset >= p->end ? epochs_latest(&p->epochs) : epochs_at(&p->epochs, offset);
@@ -332,7 +357,7 @@ int plog_producers(struct plog *p, struct arena *a, struct producer_view **out)
 {
     struct pstate_view *v;
     *out = NULL;
-    if (plog_warm(p) < 0) return 0;
+    if (plog_unmade(p) || plog_warm(p) < 0) return 0;
     pthread_mutex_lock(&p->mu);
     int n = pstate_list(&p->ps, a, &v);
     pthread_mutex_unlock(&p->mu);

@@ -546,12 +546,29 @@ void plog_append(struct plog *p, struct append *a)
 
 /* ---- workers ------------------------------------------------------------------------------------------------------------------------------- */
 
+/* The appends that wait at the head of the list are for logs that are not made yet: they are made together, which syncs them side by side. */
+static void make_waiting(struct log_dir *d)
+{
+    struct plog *v[MAKE_BATCH];
+    int n = 0, seen = 0;
+    pthread_mutex_lock(&d->write_mu);
+    list_each (it, &d->write_list) {
+        struct plog *p = container_of(it, struct plog, write_link);
+        if (seen++ == MAKE_BATCH || !plog_unmade(p)) break;
+        v[n++] = plog_ref(p);
+    }
+    pthread_mutex_unlock(&d->write_mu);
+    if (n > 1) logs_make(d->logs, v, n);
+    while (n > 0) plog_unref(&v[--n]);
+}
+
 enum turn writer_turn(void *arg)
 {
     struct log_dir *d = arg;
     if (atomic_load_explicit(&d->debt, memory_order_relaxed) > 2 * d->logs->set.dirty_max && !dir_failed(d) &&
         !atomic_load_explicit(&d->logs->closing, memory_order_relaxed))
         return TURN_IDLE; /* J20: the next commit that is published kicks us */
+    make_waiting(d);
     pthread_mutex_lock(&d->write_mu);
     struct list *n = list_pop(&d->write_list);
     pthread_mutex_unlock(&d->write_mu);

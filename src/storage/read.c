@@ -125,7 +125,7 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
 {
     int64_t from = offset;
     pl->seg = NULL;
-    pl->size = 0;
+    pl->at = pl->limit = pl->size = 0;
     pl->heads.n = 0;
     for (int tries = 0; tries < 1000000; tries++) {
         bool translate;
@@ -280,6 +280,12 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
     r->copy = (struct slice){ 0 };
     r->aborted = NULL;
     r->aborted_n = r->upto == READ_STABLE ? 0 : -1;
+    if (plog_unmade(p)) { /* nothing is there */
+        plog_offsets(p, &r->at);
+        if (r->at.gone) return E_GONE;
+        if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
+        if (r->at.end == 0) return r->offset == 0 ? 0 : E_OFFSET_OUT_OF_RANGE;
+    }
     if (!plog_is_warm(p)) {
         rc = plog_warm(p);
         plog_offsets(p, &r->at);
@@ -338,8 +344,8 @@ again:
 bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes)
 {
     pthread_mutex_lock(&p->mu);
-    bool news =
-        p->gone || p->offline || p->broken || !p->warm || offset < p->start || offset > p->end || offset < bound_offset(p, upto);
+    bool news = p->gone || p->offline || p->broken || (!p->warm && !p->unmade) || offset < p->start || offset > p->end ||
+                offset < bound_offset(p, upto);
     *bytes = p->mark_bytes;
     pthread_mutex_unlock(&p->mu);
     return news;
@@ -349,6 +355,7 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
 {
     struct plog_offsets at;
     struct place pl;
+    if (plog_unmade(p)) return 0;
     if (!plog_is_warm(p) && plog_warm(p) < 0) return INT32_MAX;
 
     /* At the very end, as a parked reader is, or with a cursor in the segment of the bound: no file is touched. */

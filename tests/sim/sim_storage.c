@@ -133,6 +133,7 @@ static void open_logs(struct sim_run *s)
                                        .partition = i,
                                        .dir = -1,
                                        .leader_epoch = 3,
+                                       .promised = rnd(s, 2) == 0,
                                        .conf = &tc[i] };
         specs[i].topic_id.b[0] = (uint8_t)(i + 1);
     }

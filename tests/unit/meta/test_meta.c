@@ -160,12 +160,12 @@ static void a_topic_is_durable_on_disk_and_published_before_its_change_is_answer
         assert_int_equal(t->partitions[i].leader_epoch, 0);
         assert_int_equal(plog_partition(t->partitions[i].log), i);
     }
+    assert_non_null(strstr(records_text(env, test_path(env, metadata_log)), "\"name\":\"t\""));
+    node_stop(&n); /* its directories are there by now */
     char text[UUID_TEXT];
     uuid_text(id, text);
     assert_string_equal(test_read(env, test_path(env, "d1/t-2/partition.metadata")),
                         arena_printf(&env->arena, "version: 0\ntopic_id: %s", text).p);
-    assert_non_null(strstr(records_text(env, test_path(env, metadata_log)), "\"name\":\"t\""));
-    node_stop(&n);
 }
 
 static void what_was_changed_is_there_after_a_clean_stop_with_the_same_epochs(void **state)

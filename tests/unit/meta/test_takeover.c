@@ -306,8 +306,8 @@ static void a_partition_lost_from_its_directory_comes_back_empty(void **state)
     assert_ok(fs_remove_tree(env->world->fs, test_path(env, "d1/t-0")));
     node_start(&n);
     assert_int_equal(partition_now(&n, "t", 0)->leader, 1);
-    assert_true(there(&n, "d1/t-0/partition.metadata"));
     node_stop(&n);
+    assert_true(there(&n, "d1/t-0/partition.metadata"));
 }
 
 static void a_deletion_that_a_crash_cut_short_is_finished(void **state)
