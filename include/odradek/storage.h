@@ -80,8 +80,8 @@ int logs_begin(struct logs *l, struct why *why);
  *             look into the directory: that happens at its first use or behind the start, and what is wrong then is told by logs_on_broken.
  *             partition.metadata is written when missing, and must hold the same id when present.
  *   new:      directory, partition.metadata, entry synced, in this order; `dir` < 0 chooses the directory with the fewest partitions.
- *   promised: a new one that can be read, empty, at once. Its files are made behind, before its first batch is appended, and by a clean stop; after
- *             a crash whoever reads the metadata record makes them. What is wrong then is told by the append (want of room or descriptors, which is
+ *   promised: a new one that can be read, empty, at once. Its files are made behind, before its first batch is appended, and by a clean stop, which
+ *             gives itself a second for that; what is missing then, or after a crash, whoever reads the metadata record makes. What is wrong then is told by the append (want of room or descriptors, which is
  *             tried again) or by logs_on_broken.
  * leader_epoch is put into leader-epoch-checkpoint before the first batch is appended (K5). Blocks: worker or start-up.
  * conf is copied. *out has one reference for the caller and one of l's own. */

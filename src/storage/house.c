@@ -646,7 +646,7 @@ static bool make_on(struct logs *l)
     while (n < MAKE_BATCH && (it = list_pop(&h->unmade))) v[n++] = container_of(it, struct plog, make_link);
     pthread_mutex_unlock(&h->mu);
     if (n == 0) return false;
-    logs_make(l, v, n);
+    logs_make(l, v, n, true);
     for (int i = 0; i < n; i++) {
         pthread_mutex_lock(&v[i]->mu);
         bool again = v[i]->unmade && !v[i]->gone && !v[i]->broken && !dir_failed(v[i]->dir);

@@ -482,9 +482,9 @@ int journal_replay(struct log_dir *d, struct why *why); /* before anything of th
 int logs_look_into(struct plog *p,
                    struct why *why); /* under maint or unshared: from a directory to listed segments, cold or recovered */
 
-/* Makes the files of promised logs, those that are so still, and syncs them side by side. Worker, without locks. What of it fails stays as it is, and
- * is told. */
-void logs_make(struct logs *l, struct plog **v, int n);
+/* Makes the files of promised logs, those that are so still, and syncs them side by side; behind: nobody waits. Worker, without locks. What of it fails
+ * stays as it is, and is told. */
+void logs_make(struct logs *l, struct plog **v, int n, bool behind);
 enum { MAKE_BATCH = 64 };
 int logs_make_locked(struct plog *p); /* one, under maint: 0 or negative */
 

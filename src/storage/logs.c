@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { SIM_FDS = 256 };
+enum { SIM_FDS = 256, STOP_MAKES_US = 1000000 };
 #define METADATA_TOPIC S("__cluster_metadata")
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------------------------- */
@@ -639,7 +639,7 @@ static int put_new(struct plog *p, const char *name, struct slice text, struct w
 
 static bool holds_nothing(struct plog *p);
 
-/* Directory, empty segment, partition.metadata, leader-epoch-checkpoint. What they need no atomic writing for: until create_sync returned nothing is
+/* Directory, partition.metadata, empty segment, leader-epoch-checkpoint. What they need no atomic writing for: until create_sync returned nothing is
  * appended, and a start that finds them half there, of a log that holds nothing, makes them anew (K6). The log is not listed yet. */
 static int create_files(struct plog *p, struct why *w)
 {
@@ -652,17 +652,15 @@ static int create_files(struct plog *p, struct why *w)
     if (rc == -EEXIST && plog_unmade(p) && holds_nothing(p))
         rc = 0; /* an attempt before this one, that could not clear up after itself */
     if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
-    rc = recover_first_segment(p, 0, w);
+    partmeta_format(p->topic_id, &text); /* first: Kafka takes a directory without it for a stray */
+    rc = put_new(p, PARTMETA_FILE, (struct slice){ (const char *)text.p, text.n }, w);
+    if (rc == 0) rc = recover_first_segment(p, 0, w);
     for (enum seg_file f = SEG_OFF; rc == 0 && f <= SEG_TIME; f++) {
         char path[SEG_PATH];
         seg_path(p->segs[0], f, path);
         int fd = fs->open(fs, path, FS_WRITE | FS_CREATE);
         if (fd >= 0) fs->close(fs, fd);
         else rc = why(w, err_of_errno(fd), "%s: %s", path, err_text(fd));
-    }
-    if (rc == 0) {
-        partmeta_format(p->topic_id, &text);
-        rc = put_new(p, PARTMETA_FILE, (struct slice){ (const char *)text.p, text.n }, w);
     }
     if (rc == 0 && epoch >= 0 && epochs_assign(&p->epochs, epoch, 0)) {
         text.n = 0;
@@ -1004,12 +1002,12 @@ static void sync_one(void *arg, int i)
 
 /* Makes the creation of logs durable, then their names in the log directories, with one sync each (J8). errs: E_OFFLINE, or why one could not be
  * opened to be synced. */
-static void sync_created(struct logs *l, struct plog **v, int n, int *errs)
+static void sync_created(struct logs *l, struct plog **v, int n, int threads, int *errs)
 {
     struct syncing s = { v, errs };
     bool *dirs = mem_zalloc((size_t)l->dirs_n);
     for (int i = 0; i < n; i++) dirs[v[i]->dir->i] = true;
-    in_parallel(l, "create", l->set.recovery_threads, n, start_one, &s);
+    in_parallel(l, "create", threads, n, start_one, &s);
     in_parallel(l, "create", THREADS_MAX, n, sync_one, &s);
     for (int d = 0; d < l->dirs_n; d++) {
         if (!dirs[d] || dir_failed(&l->dirs[d])) continue;
@@ -1037,7 +1035,7 @@ static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
         of[k] = i;
         fresh[k++] = outs[i];
     }
-    sync_created(l, fresh, k, later);
+    sync_created(l, fresh, k, l->set.recovery_threads, later);
     for (int i = 0; i < k; i++) {
         if (later[i] < 0) continue;
         pthread_mutex_lock(&fresh[i]->mu);
@@ -1084,19 +1082,19 @@ static void make_one(void *arg, int i)
 }
 
 /* Under maint of all of v. */
-static void make_all(struct logs *l, struct plog **v, int n, int *errs)
+static void make_all(struct logs *l, struct plog **v, int n, int threads, int *errs)
 {
     struct making m = { v, errs, mem_zalloc((size_t)n * sizeof(struct why)) };
     struct plog **made = mem_alloc((size_t)n * sizeof(struct plog *)); /* borrowed */
     int *later = mem_zalloc((size_t)n * sizeof(*later)), *of = mem_zalloc((size_t)n * sizeof(*of));
     int k = 0;
-    in_parallel(l, "create", l->set.recovery_threads, n, make_one, &m);
+    in_parallel(l, "create", threads, n, make_one, &m);
     for (int i = 0; i < n; i++) {
         if (errs[i] < 0) continue;
         of[k] = i;
         made[k++] = v[i];
     }
-    if (k > 0) sync_created(l, made, k, later);
+    if (k > 0) sync_created(l, made, k, threads, later);
     for (int i = 0; i < k; i++) {
         if (later[i] == 0) created(made[i], true);
         errs[of[i]] = later[i];
@@ -1112,11 +1110,11 @@ static void make_all(struct logs *l, struct plog **v, int n, int *errs)
 int logs_make_locked(struct plog *p)
 {
     int rc = 0;
-    make_all(p->logs, &p, 1, &rc);
+    make_all(p->logs, &p, 1, 1, &rc);
     return rc;
 }
 
-void logs_make(struct logs *l, struct plog **v, int n)
+void logs_make(struct logs *l, struct plog **v, int n, bool behind)
 {
     struct plog **mine = mem_alloc((size_t)MAX(n, 1) * sizeof(struct plog *)); /* borrowed */
     int *errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(*errs));
@@ -1126,7 +1124,7 @@ void logs_make(struct logs *l, struct plog **v, int n)
         if (plog_unmade(v[i])) mine[k++] = v[i];
         else pthread_mutex_unlock(&v[i]->maint);
     }
-    if (k > 0) make_all(l, mine, k, errs);
+    if (k > 0) make_all(l, mine, k, behind ? 1 : l->set.recovery_threads, errs);
     for (int i = 0; i < k; i++) {
         if (err_passes(errs[i]))
             log_warn("storage", "a new log is not made yet, trying again later", KV_STR("log", mine[i]->name), KV_ERR(errs[i]));
@@ -1310,12 +1308,13 @@ int logs_close(struct logs *l, int64_t broker_epoch)
         while (journal_sync_oldest(&l->dirs[i].journal)) {}
     l->begun = false;
 
-    for (int i = 0, k; i < n; i = k) { /* what is missing all the same, the next start makes */
+    int64_t until = now_us(l) + STOP_MAKES_US; /* what is missing then, whoever starts next makes */
+    for (int i = 0, k; i < n && now_us(l) < until; i = k) {
         struct plog *unmade[MAKE_BATCH];
         int m = 0;
         for (k = i; k < n && m < MAKE_BATCH; k++)
             if (plog_unmade(v[k])) unmade[m++] = v[k];
-        if (m > 0) logs_make(l, unmade, m);
+        if (m > 0) logs_make(l, unmade, m, false);
     }
     struct closing c = { .v = v, .errs = mem_zalloc((size_t)MAX(n, 1) * sizeof(int)) };
     in_parallel(l, "close", THREADS_MAX, n, close_one, &c);

@@ -558,7 +558,7 @@ static void make_waiting(struct log_dir *d)
         v[n++] = plog_ref(p);
     }
     pthread_mutex_unlock(&d->write_mu);
-    if (n > 1) logs_make(d->logs, v, n);
+    if (n > 1) logs_make(d->logs, v, n, false);
     while (n > 0) plog_unref(&v[--n]);
 }
 
