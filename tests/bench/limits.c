@@ -5,11 +5,15 @@
  *   limits append DIR     writes to the page cache, to a new file
  *   limits sync DIR       a write and an fdatasync: to a growing file, and to one written before
  *   limits send DIR       a file to loopback sockets whose reader drops what it gets: sendfile, and pread and send
+ *   limits connect        connections opened to a server that answers one request on each, 32 at a time
+ *   limits start          a process that does nothing, from its start to its end
+ *   limits create DIR     1,000 directories with a file each, synced all at once
  *   limits touch DIR N    no figure: N bytes of page cache are used once, so that what is measured next need not wait for the host
  *                         to back the guest's memory
  *
  *   --seconds S           for each figure (1)
  *   --block B             only with this size
+ *   --buffer B            send: SO_SNDBUF
  *   -c N, -d N, --rate R  echo: connections, requests in flight on each, or one at a time with a pause of 1/R s; send: connections, a sending thread each, one reader */
 #include "bench.h"
 #include <arpa/inet.h>
@@ -19,17 +23,20 @@
 #include <netinet/tcp.h>
 #include <odradek/base.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { REQUEST = 200, ANSWER = 60, BUFFER = 1 << 20, CONNS_MAX = 64 };
+enum { REQUEST = 200, ANSWER = 60, BUFFER = 1 << 20, CONNS_MAX = 64, WINDOW = 32 };
 static double seconds = 1;
 static size_t only_block;
-static int conns_wanted, in_flight_wanted;
+static int conns_wanted, in_flight_wanted, buffer_wanted;
 static double rate_wanted;
 static uint8_t buffer[BUFFER];
 
@@ -148,6 +155,75 @@ static void echo(int conns, int in_flight, double rate)
     free(latency);
 }
 
+/* Answers one request on each connection, of any number. */
+static void *greeter(void *arg)
+{
+    struct server *s = arg;
+    struct epoll_event events[CONNS_MAX], e = { .events = EPOLLIN, .data.fd = s->listener };
+    int ep = epoll_create1(0);
+    epoll_ctl(ep, EPOLL_CTL_ADD, s->listener, &e);
+    while (!atomic_load(&s->stop)) {
+        int n = epoll_wait(ep, events, CONNS_MAX, 50);
+        for (int i = 0; i < n; i++) {
+            int fd = events[i].data.fd;
+            uint8_t in[REQUEST];
+            if (fd != s->listener) {
+                if (recv(fd, in, sizeof(in), MSG_DONTWAIT) <= 0) close(fd);
+                else if (send(fd, buffer, ANSWER, MSG_NOSIGNAL) < 0) die("send: %s", strerrordesc_np(errno));
+                continue;
+            }
+            for (; (e.data.fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) >= 0; epoll_ctl(ep, EPOLL_CTL_ADD, e.data.fd, &e)) {}
+        }
+    }
+    close(ep);
+    return NULL;
+}
+
+static void connect_many(void)
+{
+    char address[32];
+    struct server s = { .listener = listen_any(address) };
+    struct epoll_event events[CONNS_MAX], e = { .events = EPOLLIN };
+    struct linger reset = { 1, 0 }; /* the ports are free again at once */
+    int ep = epoll_create1(0), open = 0;
+    uint64_t greeted = 0;
+    pthread_t t;
+    (void)fcntl(s.listener, F_SETFL, O_NONBLOCK);
+    pthread_create(&t, NULL, greeter, &s);
+    for (uint64_t began = now_ns(); !over(began);) {
+        for (; open < WINDOW; open++) {
+            e.data.fd = dial(address);
+            (void)setsockopt(e.data.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+            if (send(e.data.fd, buffer, REQUEST, MSG_NOSIGNAL) < 0) die("send: %s", strerrordesc_np(errno));
+            epoll_ctl(ep, EPOLL_CTL_ADD, e.data.fd, &e);
+        }
+        int n = epoll_wait(ep, events, CONNS_MAX, 50);
+        for (int i = 0; i < n; i++, open--, greeted++) close(events[i].data.fd);
+    }
+    atomic_store(&s.stop, true);
+    pthread_join(t, NULL);
+    SAY("{\"what\":\"connect\",\"per_s\":%.0f}", (double)greeted / seconds);
+    close(s.listener);
+    close(ep);
+}
+
+/* ---- processes --------------------------------------------------------------------------------------------------------------- */
+
+static void start_nothing(void)
+{
+    char *argv[] = { "limits", "nothing", NULL }, *none[] = { NULL };
+    struct hist *h = hist_new();
+    for (uint64_t began = now_ns(); !over(began);) {
+        uint64_t start = now_ns();
+        pid_t pid;
+        int rc = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, none);
+        if (rc || waitpid(pid, NULL, 0) != pid) die("cannot start a process: %s", strerrordesc_np(rc ? rc : errno));
+        hist_add(h, now_ns() - start);
+    }
+    SAY("{\"what\":\"start\",\"ms\":%.3f}", hist_at(h, 0.5) / 1e6);
+    free(h);
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------------------ */
 
 static void memory(void)
@@ -262,6 +338,34 @@ static void sync_writes(const char *dir)
         }
 }
 
+static void create_many(const char *dir)
+{
+    enum { DIRS = 1000 };
+    char top[300], path[400];
+    snprintf(top, sizeof(top), "%s/limits-XXXXXX", dir);
+    if (!mkdtemp(top)) die("%s: %s", top, strerrordesc_np(errno));
+    int at = open(top, O_RDONLY | O_DIRECTORY);
+    uint64_t began = now_ns();
+    for (int i = 0; i < DIRS; i++) {
+        snprintf(path, sizeof(path), "%s/%d", top, i);
+        if (mkdir(path, 0755) != 0) die("%s: %s", path, strerrordesc_np(errno));
+        snprintf(path, sizeof(path), "%s/%d/log", top, i);
+        int fd = open(path, O_WRONLY | O_CREAT, 0644);
+        if (fd < 0) die("%s: %s", path, strerrordesc_np(errno));
+        close(fd);
+    }
+    if (syncfs(at) != 0) die("syncfs: %s", strerrordesc_np(errno));
+    SAY("{\"what\":\"create\",\"seconds\":%.4f}", since(began));
+    for (int i = 0; i < DIRS; i++) {
+        snprintf(path, sizeof(path), "%s/%d/log", top, i);
+        (void)unlink(path);
+        snprintf(path, sizeof(path), "%s/%d", top, i);
+        (void)rmdir(path);
+    }
+    (void)rmdir(top);
+    close(at);
+}
+
 struct sender {
     int file, to;
     bool copy;
@@ -333,6 +437,7 @@ static void send_file(const char *dir)
             for (int k = 0; k < n; k++) {
                 from[k] = dial(address);
                 s[k] = (struct sender){ file, accept(listener, NULL, NULL), copy, sizes[i], total, 0, 0 };
+                if (buffer_wanted) (void)setsockopt(s[k].to, SOL_SOCKET, SO_SNDBUF, &buffer_wanted, sizeof(buffer_wanted));
                 pthread_create(&t[k], NULL, sender, &s[k]);
             }
             drop_all(from, n);
@@ -354,12 +459,14 @@ static void send_file(const char *dir)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seconds", 1, NULL, 's' }, { "block", 1, NULL, 'b' }, { "rate", 1, NULL, 'r' }, { 0 }
+        { "seconds", 1, NULL, 's' }, { "block", 1, NULL, 'b' }, { "rate", 1, NULL, 'r' }, { "buffer", 1, NULL, 'B' }, { 0 }
     };
     int option;
+    if (argc == 2 && strcmp(argv[1], "nothing") == 0) return 0; /* limits start */
     while ((option = getopt_long(argc, argv, "c:d:", options, NULL)) != -1) switch (option) {
         case 's': seconds = strtod(optarg, NULL); break;
         case 'r': rate_wanted = strtod(optarg, NULL); break;
+        case 'B': buffer_wanted = (int)strtol(optarg, NULL, 10); break;
         case 'b': only_block = strtoul(optarg, NULL, 10); break;
         case 'c': conns_wanted = (int)strtol(optarg, NULL, 10); break;
         case 'd': in_flight_wanted = (int)strtol(optarg, NULL, 10); break;
@@ -379,6 +486,9 @@ int main(int argc, char **argv)
     else if (strcmp(what, "append") == 0) append(dir);
     else if (strcmp(what, "sync") == 0) sync_writes(dir);
     else if (strcmp(what, "send") == 0) send_file(dir);
+    else if (strcmp(what, "connect") == 0) connect_many();
+    else if (strcmp(what, "start") == 0) start_nothing();
+    else if (strcmp(what, "create") == 0) create_many(dir);
     else if (strcmp(what, "touch") == 0 && optind + 2 < argc) touch(dir, strtoll(argv[optind + 2], NULL, 10));
     else die("see the top of limits.c");
     return 0;

@@ -242,6 +242,11 @@ def durable(partitions):
     return load(f"produce @ -c {conns} -d {max(5, -(-partitions // conns))} --partitions {partitions} --rotate --acks all")
 
 
+def in_flight(n):
+    """Group commit at its best: each sync takes all that is in flight."""
+    return Limit(f"an fdatasync for each {n:,}", "sync @ --block 4096", "per_s", "per_s", times=n)
+
+
 # --- the table ------------------------------------------------------------------------------------------------------------
 
 def table():
@@ -250,7 +255,8 @@ def table():
         Row("idle", "idle", SAFE, idle, [at_most("cpu_pct", 0.05, absolute=True), at_most("wakeups", 1, absolute=True),
                                          at_most("rss_mb", 8, absolute=True)], partitions=0, once=True, network=False),
         Row("idle-connections", "10,000 idle connections that said ApiVersions", SAFE, idle_connections,
-            [at_most("kb_each", 4, absolute=True), at_least("per_s", 5)], partitions=0, once=True),
+            [at_most("kb_each", 4, absolute=True), at_least("per_s", 5)], partitions=0, once=True,
+            limit=Limit("a bare epoll server", "connect", "per_s", "per_s")),
         Row("api-versions", "ApiVersions, 16 connections × 8 in flight", CACHE, load("api-versions -c 16 -d 8"),
             [at_least("per_s", 12), at_most("cpu_us", 1 / 12)], partitions=0,
             limit=Limit("echo", "echo -c 16 -d 8", "per_s", "per_s")),
@@ -262,7 +268,7 @@ def table():
             [at_least("per_s", 10), at_most("p99", 1 / 4), at_most("cpu_us", 1 / 10)],
             limit=Limit("echo", "echo -c 16 -d 5", "per_s", "per_s")),
         Row("produce-16x5-all", "the same, acks=all", SAFE, load("produce @ -c 16 -d 5 --partitions 6 --acks all"),
-            [at_least("per_s", 5), at_most("p99", 1)], shown=("cpu_us",)),
+            [at_least("per_s", 5), at_most("p99", 1)], shown=("cpu_us",), limit=in_flight(80)),
         Row("produce-100x100B", "produce 100×100 B, 6 × 2", CACHE, volume("produce @ -c 6 -d 2 --partitions 6 --records 100", mb, 10000),
             [at_least("MB_per_s", 5), at_most("cpu_gb", 1 / 6)], megabytes=mb,
             limit=Limit("page cache", "append @ --block 65536", "MB_per_s", "MB_per_s")),
@@ -274,17 +280,18 @@ def table():
             [at_least("MB_per_s", 2), at_most("cpu_gb", 1 / 4)], megabytes=mb,
             limit=Limit("fdatasync", "sync @ --block 1048576", "MB_per_s", "MB_per_s")),
         Row("beside-bulk", "small produce beside 200 MB/s of bulk", SAFE, beside_bulk, [at_most("p99", 1 / 4)], megabytes=mb,
-            shown=("p50", "p999")),
+            shown=("p50", "p999"), limit=Limit("fdatasync", "sync @ --block 4096", "p50", "p50_us")),
         Row("rk-acks1", "librdkafka produce 1 KiB, acks=1", CACHE, librdkafka("acks=1"), [at_least("MB_per_s", 1.3), at_most("cpu_gb", 1 / 4)],
-            megabytes=1100),
+            megabytes=1100, limit=Limit("page cache", "append @ --block 1048576", "MB_per_s", "MB_per_s")),
         Row("rk-idempotent", "… idempotent", CACHE, librdkafka("enable.idempotence=true"), [at_least("MB_per_s", 1.3), at_most("cpu_gb", 1 / 4)],
-            megabytes=1100, quick=False),
+            megabytes=1100, quick=False, limit=Limit("page cache", "append @ --block 1048576", "MB_per_s", "MB_per_s")),
         Row("rk-idempotent-safe", "… idempotent", SAFE, librdkafka("enable.idempotence=true"),
-            [at_least("MB_per_s", 1.3), at_most("cpu_gb", 1 / 4)], megabytes=1100),
+            [at_least("MB_per_s", 1.3), at_most("cpu_gb", 1 / 4)], megabytes=1100,
+            limit=Limit("fdatasync", "sync @ --block 1048576", "MB_per_s", "MB_per_s")),
         Row("rk-lz4", "… lz4, acks=all", CACHE, librdkafka("compression.codec=lz4"), [at_least("MB_per_s", 1.3), at_most("cpu_gb", 1 / 4)],
-            megabytes=1100),
+            megabytes=1100, limit=Limit("page cache", "append @ --block 1048576", "MB_per_s", "MB_per_s")),
         Row("rk-consume", "librdkafka consume 1 KiB", CACHE, librdkafka_consume, [at_least("MB_per_s", 1), at_most("cpu_gb", 0.7)],
-            megabytes=1400),
+            megabytes=1400, limit=Limit("sending", "send @ --block 1048576 -c 1", "MB_per_s", "MB_per_s")),
         Row("fetch-1M", "fetch 1 MiB, 1 × 1", CACHE,
             after_fill("produce @ -c 6 -d 2 --partitions 6 --records 64 --size 1024", 600, 65536, "fetch @ --step 960"),
             [at_least("MB_per_s", 1), at_most("cpu_gb", 0.8), at_least("MB_per_s", 0.85, against="limit")], megabytes=600,
@@ -301,24 +308,28 @@ def table():
             [at_most("p50", 0.5), at_most("p99", 1 / 8), at_most("p999", 1 / 4)], partitions=1,
             limit=Limit("two echoes at that rate", "echo -c 1 -d 1 --rate 1000", "p50", "p50_us", times=2)),
         Row("end-to-end-all", "end to end, 1,000 msg/s, acks=all", SAFE, end_to_end("all"), [at_most("p50", 1.5), at_most("p99", 1 / 2)],
-            partitions=1, shown=("p999",)),
-        Row("durable-1", "produce 1×100 B, acks=all, 1 partition", BOTH, durable(1), [], partitions=1, shown=("per_s", "p99"),
-            limit=Limit("fdatasync", "sync @ --block 4096", "per_s", "per_s")),
-        Row("durable-10", "… 10 partitions", BOTH, durable(10), [], partitions=10, shown=("per_s", "p99"), quick=False),
-        Row("durable-100", "… 100 partitions", BOTH, durable(100), [], partitions=100, shown=("per_s", "p99"), quick=False),
+            partitions=1, shown=("p999",), limit=Limit("fdatasync", "sync @ --block 4096", "p50", "p50_us")),
+        Row("durable-1", "produce 1×100 B, acks=all, 1 partition", BOTH, durable(1), [], partitions=1, shown=("per_s", "p99"), limit=in_flight(5)),
+        Row("durable-10", "… 10 partitions", BOTH, durable(10), [], partitions=10, shown=("per_s", "p99"), quick=False, limit=in_flight(50)),
+        Row("durable-100", "… 100 partitions", BOTH, durable(100), [], partitions=100, shown=("per_s", "p99"), quick=False,
+            limit=in_flight(112)),
         Row("durable-1000", "… 1,000 partitions", BOTH, durable(1000), [at_least("per_s", 20, against="kafka-sync")], partitions=1000,
-            shown=("p99",)),
+            shown=("p99",), limit=in_flight(1008)),
         Row("rss-after", "memory after these loads", SAFE, resident, [at_most("rss_mb", 32, absolute=True)], partitions=0, once=True,
             network=False),
         Row("rss-after-cache", "memory after these loads", CACHE, resident, [at_most("rss_mb", 32, absolute=True)], partitions=0, once=True,
             network=False),
-        Row("start", "process start → answers, empty", SAFE, started(0), [at_most("ms", 5, absolute=True)], partitions=0, once=True, network=False),
+        Row("start", "process start → answers, empty", SAFE, started(0), [at_most("ms", 5, absolute=True)], partitions=0, once=True, network=False,
+            limit=Limit("a process that does nothing", "start", "ms", "ms")),
         Row("start-1000", "… 1,000 partitions", SAFE, started(1000), [at_most("ms", 20, absolute=True)], partitions=0, once=True, network=False,
-            quick=False),
+            quick=False,
+            limit=Limit("a process that does nothing", "start", "ms", "ms")),
         Row("start-10000", "… 10,000 partitions", ("odradek",), started(10000), [at_most("ms", 150, absolute=True)], partitions=0, once=True,
-            network=False, quick=False),
+            network=False, quick=False,
+            limit=Limit("a process that does nothing", "start", "ms", "ms")),
         Row("create", "create 1,000 partitions; 4,000 more; memory then", SAFE, create,
-            [at_most("seconds", 1 / 10), at_most("seconds_4000", 1 / 10), at_most("rss_mb", 24, absolute=True)], partitions=0, network=False),
+            [at_most("seconds", 1 / 10), at_most("seconds_4000", 1 / 10), at_most("rss_mb", 24, absolute=True)], partitions=0, network=False,
+            limit=Limit("1,000 directories with a file, synced at once", "create @", "seconds", "seconds")),
     ]
 
 
