@@ -119,7 +119,7 @@ def measure(bench, row, sides, repeat):
 
 
 def limits(bench):
-    for what in ("echo", "connect", "memory", "append", "sync", "send", "start", "create"):
+    for what in ("echo", "connect", "memory", "append", "sync", "send", "ingest", "start", "create"):
         argv = [str(brokers.TOOLS / "limits"), what, str(bench.host.directory), "--seconds", "0.3" if bench.quick else "2"]
         subprocess.run(argv, check=True)
 
