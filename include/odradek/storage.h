@@ -83,7 +83,8 @@ int logs_begin(struct logs *l, struct why *why);
  *   promised: a new one that can be read, empty, at once. Its files are made behind, before its first batch is appended, and by a clean stop, which
  *             gives itself a second for that; what is missing then, or after a crash, whoever reads the metadata record makes. What is wrong then is told by the append (want of room or descriptors, which is
  *             tried again) or by logs_on_broken.
- * leader_epoch is put into leader-epoch-checkpoint before the first batch is appended (K5). Blocks: worker or start-up.
+ * leader_epoch is put into leader-epoch-checkpoint before the first batch is appended (K5); of the metadata log behind it, since every start walks
+ * that one and finds its epochs in the batches. Blocks: worker or start-up.
  * conf is copied. *out has one reference for the caller and one of l's own. */
 struct plog_spec {
     struct slice topic;

@@ -585,6 +585,7 @@ void mlog_close(struct mlog *l)
 {
     if (l->log) plog_unref(&l->log);
     bytes_free(&l->voters);
+    bytes_free(&l->lead);
     mem_free(l->root);
     mem_free(l->path);
     l->root = l->path = NULL;
@@ -697,12 +698,19 @@ int mlog_replay(struct mlog *l, struct replay *r, struct why *why_)
 
 int mlog_append(struct mlog *l, struct bytes *batches, int32_t records)
 {
+    if (l->lead.n) {
+        bytes_put(&l->lead, batches->p, batches->n);
+        records += l->lead_records;
+        batches = &l->lead;
+    }
     struct append a = { .log = l->log, .bytes = batches->p, .n = batches->n, .records = records, .origin = APPEND_COORDINATOR };
     int rc = plog_append_now(l->log, &a);
     if (rc) return rc;
-    assert(a.first == atomic_load(&l->end)); /* nobody else appends */
+    assert(a.first + l->lead_records == atomic_load(&l->end)); /* nobody else appends */
     atomic_store(&l->end, a.last + 1);
     l->since_snapshot += (int64_t)batches->n;
+    bytes_free(&l->lead);
+    l->lead_records = 0;
     l->last_time_ms = now_ms(l);
     return 0;
 }
@@ -718,14 +726,14 @@ int mlog_lead(struct mlog *l, struct why *why_)
     plog_set_leader_epoch(l->log, epoch);
 
     struct batch_builder b;
-    struct bytes out = { 0 };
     struct leader_change_message_voter voter = dflt_leader_change_message_voter;
     struct leader_change_message m = dflt_leader_change_message;
     voter.voter_id = m.leader_id = l->node_id;
     m.voters = m.granting_voters = &voter;
     m.voters_n = m.granting_voters_n = 1;
     int64_t at_ms = now_ms(l); /* one time for a batch, as in snapshot_head */
-    control_begin(&b, atomic_load(&l->end), epoch, &out);
+    assert(l->lead.n == 0);
+    control_begin(&b, atomic_load(&l->end), epoch, &l->lead);
     control_append(&b, at_ms, CONTROL_LEADER_CHANGE, &msg_leader_change_message, &m);
     int32_t records = 1;
     if (l->kraft_version > 0 &&
@@ -736,10 +744,10 @@ int mlog_lead(struct mlog *l, struct why *why_)
     }
     rc = batch_end(&b);
     assert(rc >= 0);
-    rc = mlog_append(l, &out, records);
-    bytes_free(&out);
-    if (rc == 0) l->voters_bootstrap = false;
-    return rc ? why(why_, rc, "metadata log: LeaderChange: %s", err_text(rc)) : 0;
+    atomic_store(&l->end, atomic_load(&l->end) + records);
+    l->lead_records = records;
+    l->voters_bootstrap = false;
+    return 0;
 }
 
 /* ---- snapshots: writing ------------------------------------------------------------------------------------------------------------------------ */

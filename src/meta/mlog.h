@@ -27,6 +27,8 @@ struct mlog {
     _Atomic int64_t end; /* next offset */
     int16_t kraft_version;
     struct bytes voters; /* VotersRecord, encoded */
+    struct bytes lead;   /* mlog_lead's batch, until the next append takes it along; `end` counts it */
+    int32_t lead_records;
     bool voters_bootstrap;
     int64_t last_time_ms;
     int64_t snapshot_offset;   /* of the newest snapshot; 0 when there is none but the bootstrap one */
@@ -41,7 +43,7 @@ int mlog_open(struct mlog *l, struct world *w, struct logs *logs, const struct c
 int mlog_replay(struct mlog *l, struct replay *r, struct why *why);
 /* The records of bootstrap.checkpoint, framed, for a log without any; defaults where the file is missing. */
 int mlog_bootstrap(struct mlog *l, struct arena *a, struct slice **records, int *n, struct why *why);
-/* K5: a new epoch in quorum-state, synced; then in leader-epoch-checkpoint; then the LeaderChange record. */
+/* K5: a new epoch in quorum-state, synced; then the LeaderChange record, which goes with the next append: one sync for both. */
 int mlog_lead(struct mlog *l, struct why *why);
 /* Appends whole batches and syncs. */
 int mlog_append(struct mlog *l, struct bytes *batches, int32_t records);

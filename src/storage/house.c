@@ -676,6 +676,7 @@ static enum turn house_turn(void *arg)
         if (!dir_failed(p->dir)) {
             pthread_mutex_lock(&p->maint);
             plog_seal(p);
+            if (p->no_journal) (void)plog_write_epochs(p);
             pthread_mutex_unlock(&p->maint);
         }
         plog_unref(&p);

@@ -619,6 +619,14 @@ void queue_release(struct plog *p)
     else if (more) drain(p, true);
 }
 
+static bool epochs_wait(struct plog *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool wait = p->epochs_dirty;
+    pthread_mutex_unlock(&p->mu);
+    return wait;
+}
+
 int plog_append_now(struct plog *p, struct append *a)
 {
     struct list todo;
@@ -630,9 +638,11 @@ int plog_append_now(struct plog *p, struct append *a)
     atomic_store_explicit(&a->done, false, memory_order_relaxed);
     list_push(&todo, &a->link);
     queue_own(p);
-    rc = plog_write_epochs(p);
+    rc = p->no_journal ? 0 : plog_write_epochs(p);
     write_all(p, &todo, rc);
     queue_release(p);
+    if (p->no_journal && epochs_wait(p))
+        house_add(p); /* the metadata log: a start walks it, and finds its epochs in the batches */
     int64_t last = a->last;
     if (a->err != 0 && a->err != E_DUPLICATE_BATCH) return a->err;
     rc = plog_wait_durable(p, last + 1);
