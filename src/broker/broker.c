@@ -49,6 +49,7 @@ static struct shard *shard_new(struct broker *b, int i)
     (void)snprintf(name, sizeof name, "loop-%d", i);
     s->broker = b;
     s->index = i;
+    s->wall_turn = -1;
     s->loop = loop_new(b->world, name);
     s->waker = waker_new(s->loop);
     list_init(&s->clients);

@@ -20,7 +20,15 @@ enum {
 };
 
 int64_t shard_now_us(const struct shard *s) { return loop_now_us(s->loop); }
-int64_t shard_wall_ms(const struct shard *s) { return s->broker->world->clock->wall_ms(s->broker->world->clock); }
+int64_t shard_wall_ms(struct shard *s)
+{
+    int64_t turn = shard_now_us(s);
+    if (turn != s->wall_turn) {
+        s->wall_turn = turn;
+        s->wall_ms = s->broker->world->clock->wall_ms(s->broker->world->clock);
+    }
+    return s->wall_ms;
+}
 
 static void client_pump(struct client *c);
 static void client_resume(struct client *c);

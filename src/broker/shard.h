@@ -37,6 +37,7 @@ struct shard {
     int free_reqs_n;
     int requests;                 /* alive */
     struct wire_out wire_scratch; /* the answer being encoded */
+    int64_t wall_ms, wall_turn;   /* the time of day, and the turn (its shard_now_us) it was asked for in */
     struct fetch_sessions *sessions;
     bool draining;
     bool drain_told; /* everything that waited has been told; `drained` is called once, when the last request has gone */
@@ -61,7 +62,7 @@ struct client {
 };
 
 int64_t shard_now_us(const struct shard *s);
-int64_t shard_wall_ms(const struct shard *s);
+int64_t shard_wall_ms(struct shard *s); /* asked for once a turn */
 
 /* ---- work too long for a loop (DESIGN.md §3: the crunch worker) ---- */
 
