@@ -76,6 +76,36 @@ static struct uuid create_one(struct meta_edit *e, const struct conf *conf, stru
     return edit_create_topic(e, name, (int32_t)conf_i64(conf, CONF_NUM_PARTITIONS), NULL, 0);
 }
 
+/* ---- settings, told once ---- */
+
+static bool described_eq(const struct map_node *n, const void *key)
+{
+    const struct described *d = container_of(n, struct described, node), *want = key;
+    if (d->overrides_n != want->overrides_n) return false;
+    for (int i = 0; i < d->overrides_n; i++)
+        if (!slice_eq(d->overrides[i].name, want->overrides[i].name) ||
+            !slice_eq(d->overrides[i].value, want->overrides[i].value))
+            return false;
+    return true;
+}
+
+struct described *described_get(struct described_cache *c, const struct image_config *overrides, int n)
+{
+    struct described key = { .overrides = overrides, .overrides_n = n };
+    uint64_t hash = 1;
+    for (int i = 0; i < n; i++) hash = hash * 31 + (hash_slice(overrides[i].name) ^ hash_slice(overrides[i].value) * 17);
+    struct map_node *found = map_find(&c->map, hash, described_eq, &key);
+    if (found) return container_of(found, struct described, node);
+    struct described *d = arena_new(c->a, struct described);
+    d->overrides = overrides;
+    d->overrides_n = n;
+    d->rows_n = -1;
+    map_put(&c->map, hash, &d->node);
+    return d;
+}
+
+void described_free(struct described_cache *c) { map_free(&c->map); }
+
 /* The name as metrics see it. */
 static bool names_collide(struct slice a, struct slice b)
 {

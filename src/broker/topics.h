@@ -21,6 +21,23 @@ bool topics_missing(const struct image *im, const struct slice *names, int n);
 /* A present topic whose name collides with this one (they differ only by . and _); NULL = none. */
 const struct image_topic *topic_collision(const struct image *im, struct slice name);
 
+/* What was made of a topic's settings, by the overrides it has: most of a request's thousands of topics have the same ones. Zero it (but
+ * for `a`) to begin. */
+struct described {
+    struct map_node node;
+    const struct image_config *overrides;
+    int overrides_n;
+    void *rows; /* the handler's */
+    int32_t rows_n;
+};
+struct described_cache {
+    struct arena *a;
+    struct map map;
+};
+/* What was made for these overrides, or room for it (rows_n is -1). Overrides are borrowed; their order counts. */
+struct described *described_get(struct described_cache *c, const struct image_config *overrides, int n);
+void described_free(struct described_cache *c);
+
 /* A partition and its log: 0, E_UNKNOWN_TOPIC_OR_PARTITION (t may be NULL), or why it has no log. */
 int topic_partition(const struct image_topic *t, int32_t index, const struct image_partition **p);
 /* What a client believes the leader epoch to be (KIP-320): 0 (-1 is not checked), E_FENCED_LEADER_EPOCH, E_UNKNOWN_LEADER_EPOCH. */

@@ -11,6 +11,7 @@ struct rows {
     struct arena *a;
     struct conf_row *row;
     int n, cap;
+    struct conf_synonym synonyms[SYNONYMS_MAX]; /* of the row being made; settle() gives it as many as it has */
 };
 
 static struct conf_row *row_add(struct rows *l, struct slice name, const struct conf_def *d)
@@ -49,31 +50,31 @@ static int rows_done(struct rows *l, struct conf_row **out)
     return l->n;
 }
 
-static void synonym_add(struct conf_row *r, struct arena *a, struct slice name, struct slice value, enum conf_source source)
+static void synonym_add(struct rows *l, struct conf_row *r, struct slice name, struct slice value, enum conf_source source)
 {
-    if (!r->synonyms) r->synonyms = arena_array(a, struct conf_synonym, SYNONYMS_MAX);
+    r->synonyms = l->synonyms;
     assert(r->synonyms_n < SYNONYMS_MAX);
     if (r->sensitive) value = (struct slice){ NULL, 0 };
     r->synonyms[r->synonyms_n++] = (struct conf_synonym){ name, value, source };
 }
 
 /* Everything the broker knows about `name`, behind what the row has already. */
-static void broker_level(const struct conf *c, struct conf_row *r, struct arena *a, struct slice name)
+static void broker_level(const struct conf *c, struct rows *l, struct conf_row *r, struct slice name)
 {
     struct slice names[4];
     int n = broker_synonyms(name, names), from = r->synonyms_n;
     const struct conf_entries *levels[] = { &c->broker, &c->cluster, &c->base->given };
     static const enum conf_source sources[] = { CONF_FROM_DYNAMIC_BROKER, CONF_FROM_DYNAMIC_CLUSTER, CONF_FROM_STATIC };
-    for (size_t l = 0; l < ARRAY_LEN(levels); l++)
+    for (size_t k = 0; k < ARRAY_LEN(levels); k++)
         for (int i = 0; i < n; i++) {
-            const struct conf_entry *e = entries_find(levels[l], names[i]);
-            if (e) synonym_add(r, a, names[i], e->value, sources[l]);
+            const struct conf_entry *e = entries_find(levels[k], names[i]);
+            if (e) synonym_add(l, r, names[i], e->value, sources[k]);
         }
     for (int i = 0; i < n; i++) {
         const struct conf_def *d = conf_find(CONF_SCOPE_BROKER, names[i]);
         if (!d || d->required) continue;
         struct slice def = conf_default(c->base, (enum conf_key)(d - conf_def((enum conf_key)0)));
-        if (def.p) synonym_add(r, a, names[i], def, CONF_FROM_DEFAULT);
+        if (def.p) synonym_add(l, r, names[i], def, CONF_FROM_DEFAULT);
     }
     int drop = from;
     while (drop < r->synonyms_n && !slice_eq(r->synonyms[drop].name, name)) drop++;
@@ -81,7 +82,14 @@ static void broker_level(const struct conf *c, struct conf_row *r, struct arena 
     r->synonyms_n -= drop - from;
 }
 
-static void settle_source(struct conf_row *r) { r->source = r->synonyms_n ? r->synonyms[0].source : CONF_FROM_DEFAULT; }
+/* The row has all its synonyms: they move into the arena, and the first of them is its source. */
+static void settle(struct rows *l, struct conf_row *r)
+{
+    r->source = r->synonyms_n ? r->synonyms[0].source : CONF_FROM_DEFAULT;
+    struct conf_synonym *v = r->synonyms_n ? arena_array(l->a, struct conf_synonym, r->synonyms_n) : NULL;
+    if (v) memcpy(v, r->synonyms, sizeof *v * (size_t)r->synonyms_n);
+    r->synonyms = v;
+}
 
 static const struct conf_def *broker_row_def(struct slice name)
 {
@@ -106,8 +114,8 @@ static void broker_extra(const struct conf *c, struct rows *l, const struct conf
         struct conf_row *r = row_add(l, name, d);
         r->read_only = read_only(name, d);
         if (!r->sensitive) r->value = conf_raw(c, name);
-        broker_level(c, r, l->a, name);
-        settle_source(r);
+        broker_level(c, l, r, name);
+        settle(l, r);
     }
 }
 
@@ -120,8 +128,8 @@ int conf_describe_broker(const struct conf *c, struct arena *a, struct conf_row 
         struct conf_row *r = row_add(&l, slice_of(d->name), d);
         r->read_only = read_only(r->name, d);
         if (!r->sensitive) r->value = c->v[k].text;
-        broker_level(c, r, a, r->name);
-        settle_source(r);
+        broker_level(c, &l, r, r->name);
+        settle(&l, r);
     }
     broker_extra(c, &l, &c->broker);
     broker_extra(c, &l, &c->cluster);
@@ -138,8 +146,8 @@ int conf_describe_cluster(const struct conf *c, struct arena *a, struct conf_row
         struct conf_row *r = row_add(&l, e->name, d);
         r->read_only = read_only(e->name, d);
         if (!r->sensitive) r->value = e->value;
-        synonym_add(r, a, e->name, e->value, CONF_FROM_DYNAMIC_CLUSTER);
-        settle_source(r);
+        synonym_add(&l, r, e->name, e->value, CONF_FROM_DYNAMIC_CLUSTER);
+        settle(&l, r);
     }
     return rows_done(&l, out);
 }
@@ -156,8 +164,8 @@ static void unknown_overrides(struct rows *l, const struct conf_kv *kv, int n, e
     for (int i = 0; i < n; i++) {
         if (row_there(l, kv[i].name)) continue;
         struct conf_row *r = row_add(l, kv[i].name, NULL);
-        synonym_add(r, l->a, kv[i].name, kv[i].value, source);
-        settle_source(r);
+        synonym_add(l, r, kv[i].name, kv[i].value, source);
+        settle(l, r);
     }
 }
 
@@ -170,9 +178,9 @@ int conf_describe_topic(const struct conf *c, const struct conf_kv *kv, int n, s
         if (d->internal && !own) continue;
         struct conf_row *r = row_add(&l, slice_of(d->name), d);
         r->value = topic_value(c, kv, n, (enum topic_key)k, a).text;
-        if (own) synonym_add(r, a, r->name, r->value, CONF_FROM_TOPIC);
-        if (d->synonym) broker_level(c, r, a, slice_of(d->synonym));
-        settle_source(r);
+        if (own) synonym_add(&l, r, r->name, r->value, CONF_FROM_TOPIC);
+        if (d->synonym) broker_level(c, &l, r, slice_of(d->synonym));
+        settle(&l, r);
     }
     unknown_overrides(&l, kv, n, CONF_FROM_TOPIC);
     return rows_done(&l, out);
@@ -185,10 +193,10 @@ int conf_describe_group(const struct conf *c, const struct conf_kv *kv, int n, s
         const struct conf_def *d = conf_def_at(CONF_SCOPE_GROUP, k);
         struct conf_row *r = row_add(&l, slice_of(d->name), d);
         r->value = group_value(c, kv, n, (enum group_key)k, a).text;
-        if (overridden(kv, n, r->name)) synonym_add(r, a, r->name, r->value, CONF_FROM_GROUP);
-        if (d->synonym) broker_level(c, r, a, slice_of(d->synonym));
-        else synonym_add(r, a, r->name, slice_of(d->def), CONF_FROM_DEFAULT);
-        settle_source(r);
+        if (overridden(kv, n, r->name)) synonym_add(&l, r, r->name, r->value, CONF_FROM_GROUP);
+        if (d->synonym) broker_level(c, &l, r, slice_of(d->synonym));
+        else synonym_add(&l, r, r->name, slice_of(d->def), CONF_FROM_DEFAULT);
+        settle(&l, r);
     }
     unknown_overrides(&l, kv, n, CONF_FROM_GROUP);
     return rows_done(&l, out);
@@ -204,9 +212,9 @@ int conf_describe_client_metrics(const struct conf_kv *kv, int n, struct arena *
         for (int i = 0; i < n; i++)
             if (slice_eq(kv[i].name, r->name) && kv[i].value.p) {
                 r->value = kv[i].value;
-                synonym_add(r, a, r->name, r->value, CONF_FROM_CLIENT_METRICS);
+                synonym_add(&l, r, r->name, r->value, CONF_FROM_CLIENT_METRICS);
             }
-        settle_source(r);
+        settle(&l, r);
     }
     unknown_overrides(&l, kv, n, CONF_FROM_CLIENT_METRICS);
     return rows_done(&l, out);

@@ -5,6 +5,7 @@
  * force when the answer leaves. */
 #include "../req.h"
 #include "../shard.h"
+#include "../topics.h"
 
 #include <stdlib.h>
 
@@ -48,7 +49,8 @@ static int current_of(const struct image *im, int8_t type, struct slice name, co
 
 /* ---- describe ------------------------------------------------------------------------------------------------------------------------ */
 
-static int describe_rows(struct req *rq, int8_t type, struct slice name, struct conf_row **rows, int *n, struct slice *message)
+static int describe_rows(struct req *rq, int8_t type, struct slice name, struct arena *scratch, struct conf_row **rows, int *n,
+                         struct slice *message)
 {
     const struct image *im = req_image(rq);
     const struct image_config *cur;
@@ -58,7 +60,7 @@ static int describe_rows(struct req *rq, int8_t type, struct slice name, struct 
     switch (type) {
     case RES_TOPIC:
         if (!image_topic(im, name)) return E_UNKNOWN_TOPIC_OR_PARTITION;
-        *n = conf_describe_topic(im->conf, as_kv(a, cur, cur_n), cur_n, a, rows);
+        *n = conf_describe_topic(im->conf, as_kv(scratch, cur, cur_n), cur_n, scratch, rows);
         return 0;
     case RES_BROKER:
         if (!is_me(rq, name, &cluster)) {
@@ -66,7 +68,7 @@ static int describe_rows(struct req *rq, int8_t type, struct slice name, struct 
                                     rq->shard->broker->node_id, S_ARG(name));
             return E_INVALID_REQUEST;
         }
-        *n = cluster ? conf_describe_cluster(im->conf, a, rows) : conf_describe_broker(im->conf, a, rows);
+        *n = cluster ? conf_describe_cluster(im->conf, scratch, rows) : conf_describe_broker(im->conf, scratch, rows);
         return 0;
     case RES_LOGGER:
         if (name.n == 0) {
@@ -78,7 +80,7 @@ static int describe_rows(struct req *rq, int8_t type, struct slice name, struct 
                 arena_printf(a, "Unexpected broker id, expected %d but received " S_FMT, rq->shard->broker->node_id, S_ARG(name));
             return E_INVALID_REQUEST;
         }
-        *rows = arena_new(a, struct conf_row);
+        *rows = arena_new(scratch, struct conf_row);
         **rows = (struct conf_row){
             .name = S("root"), .value = slice_of(level_names[log_threshold]), .type = CONF_TYPE_STRING, .source = CONF_FROM_LOGGER
         };
@@ -89,14 +91,14 @@ static int describe_rows(struct req *rq, int8_t type, struct slice name, struct 
             *message = S("Client metrics subscription name must not be empty");
             return E_INVALID_REQUEST;
         }
-        *n = conf_describe_client_metrics(as_kv(a, cur, cur_n), cur_n, a, rows);
+        *n = conf_describe_client_metrics(as_kv(scratch, cur, cur_n), cur_n, scratch, rows);
         return 0;
     case RES_GROUP:
         if (name.n == 0) {
             *message = S("Group name must not be empty");
             return E_INVALID_REQUEST;
         }
-        *n = conf_describe_group(im->conf, as_kv(a, cur, cur_n), cur_n, a, rows);
+        *n = conf_describe_group(im->conf, as_kv(scratch, cur, cur_n), cur_n, scratch, rows);
         return 0;
     default: *message = arena_printf(a, "Unsupported resource type: %d", type); return E_INVALID_REQUEST;
     }
@@ -110,45 +112,76 @@ static bool key_wanted(const struct describe_configs_request_describe_configs_re
     return false;
 }
 
+static void fill_row(struct req *rq, const struct conf_row *row,
+                     struct describe_configs_response_describe_configs_resource_result *c)
+{
+    const struct describe_configs_request *in = rq->in;
+    struct arena *a = &rq->arena;
+    c->name = row->name;
+    c->value = arena_copy(a, row->value);
+    c->read_only = row->read_only;
+    c->config_source = (int8_t)row->source;
+    c->is_sensitive = row->sensitive;
+    c->config_type = (int8_t)row->type;
+    if (in->include_documentation) c->documentation = row->doc;
+    if (!in->include_synonyms) return;
+    c->synonyms_n = row->synonyms_n;
+    c->synonyms = wire_array(a, describe_configs_response_describe_configs_synonym, c->synonyms_n);
+    for (int s = 0; s < c->synonyms_n; s++) {
+        c->synonyms[s].name = row->synonyms[s].name;
+        c->synonyms[s].value = slice_eq(row->synonyms[s].value, row->value) ? c->value : arena_copy(a, row->synonyms[s].value);
+        c->synonyms[s].source = (int8_t)row->synonyms[s].source;
+    }
+}
+
+/* The rows themselves are made aside: what the answer shows of them is a fraction. */
+static void describe_resource(struct req *rq, const struct describe_configs_request_describe_configs_resource *r,
+                              struct describe_configs_response_describe_configs_result *o)
+{
+    struct arena scratch;
+    struct conf_row *rows = NULL;
+    struct slice message = { 0 };
+    int n = 0, wanted = 0;
+    arena_init(&scratch);
+    int rc = describe_rows(rq, r->resource_type, r->resource_name, &scratch, &rows, &n, &message);
+    o->error_code = (int16_t)err_kafka(rc);
+    o->error_message = rc && !message.p ? slice_of(err_text(rc)) : message;
+    for (int k = 0; k < n; k++)
+        if (key_wanted(r, rows[k].name)) rows[wanted++] = rows[k];
+    o->configs_n = wanted;
+    o->configs = wire_array(&rq->arena, describe_configs_response_describe_configs_resource_result, wanted);
+    for (int k = 0; k < wanted; k++) fill_row(rq, &rows[k], &o->configs[k]);
+    arena_free(&scratch);
+}
+
 enum req_next describe_configs_start(struct req *rq)
 {
     const struct describe_configs_request *in = rq->in;
     struct describe_configs_response *out = rq->out;
+    const struct image *im = req_image(rq);
+    struct described_cache topics = { .a = &rq->arena };
 
     out->results_n = MAX(in->resources_n, 0);
     out->results = wire_array(&rq->arena, describe_configs_response_describe_configs_result, out->results_n);
     for (int i = 0; i < out->results_n; i++) {
         const struct describe_configs_request_describe_configs_resource *r = &in->resources[i];
         struct describe_configs_response_describe_configs_result *o = &out->results[i];
-        struct conf_row *rows = NULL;
-        struct slice message = { 0 };
-        int n = 0;
         o->resource_type = r->resource_type;
         o->resource_name = r->resource_name;
-        int rc = describe_rows(rq, r->resource_type, r->resource_name, &rows, &n, &message);
-        o->error_code = (int16_t)err_kafka(rc);
-        o->error_message = rc && !message.p ? slice_of(err_text(rc)) : message;
-        o->configs = wire_array(&rq->arena, describe_configs_response_describe_configs_resource_result, n);
-        for (int k = 0; k < n; k++) {
-            if (!key_wanted(r, rows[k].name)) continue;
-            struct describe_configs_response_describe_configs_resource_result *c = &o->configs[o->configs_n++];
-            c->name = rows[k].name;
-            c->value = rows[k].value;
-            c->read_only = rows[k].read_only;
-            c->config_source = (int8_t)rows[k].source;
-            c->is_sensitive = rows[k].sensitive;
-            c->config_type = (int8_t)rows[k].type;
-            if (in->include_documentation) c->documentation = rows[k].doc;
-            if (!in->include_synonyms) continue;
-            c->synonyms_n = rows[k].synonyms_n;
-            c->synonyms = wire_array(&rq->arena, describe_configs_response_describe_configs_synonym, c->synonyms_n);
-            for (int s = 0; s < c->synonyms_n; s++) {
-                c->synonyms[s].name = rows[k].synonyms[s].name;
-                c->synonyms[s].value = rows[k].synonyms[s].value;
-                c->synonyms[s].source = (int8_t)rows[k].synonyms[s].source;
-            }
+        const struct image_topic *t = NULL;
+        if (r->resource_type == RES_TOPIC && r->configuration_keys_n < 0) t = image_topic(im, r->resource_name);
+        struct described *d = t ? described_get(&topics, t->configs, t->configs_n) : NULL;
+        if (d && d->rows_n >= 0) {
+            o->configs = d->rows;
+            o->configs_n = d->rows_n;
+            continue;
         }
+        describe_resource(rq, r, o);
+        if (!d) continue;
+        d->rows = o->configs;
+        d->rows_n = o->configs_n;
     }
+    described_free(&topics);
     return REQ_DONE;
 }
 

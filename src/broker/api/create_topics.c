@@ -8,6 +8,7 @@
 struct call {
     struct meta_change change;
     struct req *rq;
+    struct described_cache described;
 };
 
 static int row_fail(struct create_topics_response_creatable_topic_result *o, int err, struct slice message)
@@ -57,21 +58,35 @@ static int check_assignments(struct req *rq, const struct create_topics_request_
     return 0;
 }
 
+static void describe(struct arena *a, const struct conf *conf, const struct image_config *kv, int n, struct described *d)
+{
+    struct arena scratch;
+    struct conf_row *rows;
+    arena_init(&scratch);
+    struct conf_kv *overrides = arena_array(&scratch, struct conf_kv, n);
+    for (int i = 0; i < n; i++) overrides[i] = (struct conf_kv){ kv[i].name, kv[i].value };
+    d->rows_n = conf_describe_topic(conf, overrides, n, &scratch, &rows);
+    struct create_topics_response_creatable_topic_configs *v =
+        wire_array(a, create_topics_response_creatable_topic_configs, d->rows_n);
+    for (int i = 0; i < d->rows_n; i++) {
+        v[i].name = rows[i].name;
+        v[i].value = arena_copy(a, rows[i].value);
+        v[i].read_only = rows[i].read_only;
+        v[i].config_source = (int8_t)rows[i].source;
+        v[i].is_sensitive = rows[i].sensitive;
+    }
+    d->rows = v;
+    arena_free(&scratch);
+}
+
 static void fill_configs(struct req *rq, const struct conf *conf, const struct image_config *kv, int n,
                          struct create_topics_response_creatable_topic_result *o)
 {
-    struct conf_row *rows;
-    struct conf_kv *overrides = arena_array(&rq->arena, struct conf_kv, n);
-    for (int i = 0; i < n; i++) overrides[i] = (struct conf_kv){ kv[i].name, kv[i].value };
-    o->configs_n = conf_describe_topic(conf, overrides, n, &rq->arena, &rows);
-    o->configs = wire_array(&rq->arena, create_topics_response_creatable_topic_configs, o->configs_n);
-    for (int i = 0; i < o->configs_n; i++) {
-        o->configs[i].name = rows[i].name;
-        o->configs[i].value = rows[i].value;
-        o->configs[i].read_only = rows[i].read_only;
-        o->configs[i].config_source = (int8_t)rows[i].source;
-        o->configs[i].is_sensitive = rows[i].sensitive;
-    }
+    struct call *c = rq->call;
+    struct described *d = described_get(&c->described, kv, n);
+    if (d->rows_n < 0) describe(&rq->arena, conf, kv, n, d);
+    o->configs = d->rows;
+    o->configs_n = d->rows_n;
 }
 
 static int create_row(struct req *rq, struct meta_edit *e, const struct create_topics_request_creatable_topic *t,
@@ -142,8 +157,11 @@ static int create_run(struct meta_change *change, struct meta_edit *e)
     struct req *rq = container_of(change, struct call, change)->rq;
     const struct create_topics_request *in = rq->in;
     struct create_topics_response *out = rq->out;
+    struct call *c = rq->call;
+    c->described = (struct described_cache){ .a = &rq->arena };
     for (int i = 0; i < in->topics_n; i++)
         if (!out->topics[i].error_code) (void)create_row(rq, e, &in->topics[i], &out->topics[i]);
+    described_free(&c->described);
     return 0;
 }
 
@@ -161,6 +179,38 @@ static enum req_next create_topics_answer(struct req *rq)
     return REQ_DONE;
 }
 
+struct named {
+    struct map_node node;
+    struct slice name;
+    int row;
+};
+
+static bool named_eq(const struct map_node *n, const void *key)
+{
+    return slice_eq(container_of(n, struct named, node)->name, *(const struct slice *)key);
+}
+
+/* All rows of a name that is there twice fail. */
+static void refuse_duplicates(struct req *rq)
+{
+    struct create_topics_response *out = rq->out;
+    struct map seen = { 0 };
+    struct named *v = arena_array(&rq->arena, struct named, out->topics_n);
+    for (int i = 0; i < out->topics_n; i++) {
+        v[i].name = out->topics[i].name;
+        v[i].row = i;
+        uint64_t hash = hash_slice(v[i].name);
+        struct map_node *n = map_find(&seen, hash, named_eq, &v[i].name);
+        if (!n) {
+            map_put(&seen, hash, &v[i].node);
+            continue;
+        }
+        int rows[] = { container_of(n, struct named, node)->row, i };
+        for (int k = 0; k < 2; k++) (void)row_fail(&out->topics[rows[k]], E_INVALID_REQUEST, S("Duplicate topic name."));
+    }
+    map_free(&seen);
+}
+
 enum req_next create_topics_start(struct req *rq)
 {
     const struct create_topics_request *in = rq->in;
@@ -169,12 +219,8 @@ enum req_next create_topics_start(struct req *rq)
 
     out->topics_n = MAX(in->topics_n, 0);
     out->topics = wire_array(&rq->arena, create_topics_response_creatable_topic_result, out->topics_n);
-    for (int i = 0; i < out->topics_n; i++) {
-        out->topics[i].name = in->topics[i].name;
-        for (int j = 0; j < out->topics_n; j++)
-            if (i != j && slice_eq(in->topics[i].name, in->topics[j].name))
-                (void)row_fail(&out->topics[i], E_INVALID_REQUEST, S("Duplicate topic name."));
-    }
+    for (int i = 0; i < out->topics_n; i++) out->topics[i].name = in->topics[i].name;
+    refuse_duplicates(rq);
     c->rq = rq;
     c->change.run = create_run;
     c->change.home = req_home(rq);
