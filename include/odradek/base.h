@@ -190,7 +190,12 @@ struct arena {
     char *at, *end;
     size_t used;  /* bytes handed out */
     size_t limit; /* for arena_try; 0 = none */
+    size_t held;  /* bytes of its blocks, but for the owner's */
+    /* What is held beyond ARENA_FREE is charged to it as blocks come, whatever its limit, and uncharged by arena_free; NULL. Set while
+     * nothing is held. */
+    struct mem_budget *budget;
 };
+enum { ARENA_FREE = 64 * 1024 };
 void arena_init(struct arena *a);
 void arena_init_in(struct arena *a, void *mem, size_t n); /* the first block is the owner's memory, which outlives the arena */
 void arena_free(struct arena *a);                         /* frees all; the arena may be used again */

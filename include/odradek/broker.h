@@ -24,6 +24,8 @@ struct loop *shard_loop(struct shard *s);
 struct waker *shard_waker(struct shard *s);
 int broker_shards(const struct broker *b);
 struct meta *broker_meta(struct broker *b);
+/* odradek.memory.max: what requests hold, and what net holds for them. */
+struct mem_budget *broker_memory(struct broker *b);
 struct logs *broker_logs(struct broker *b);
 /* Any thread: every waiting request is answered now, new ones are not started; `drained` is called on each shard's loop when it has nothing
  * left to answer. Then stop the loops and call broker_close: clean stop (J18), blocks. */
@@ -46,6 +48,7 @@ struct reply_range {
 };
 struct reply {
     struct slice bytes;         /* with the length prefix; valid during send() only */
+    struct bytes *memory;       /* what they lie in: send() may take it instead of copying them, and leaves it zeroed */
     struct reply_range *ranges; /* sorted by at; the array is valid during send() only */
     int ranges_n;
 };
@@ -54,11 +57,15 @@ struct client_ops { /* net's side; called at home */
     void (*close)(void *conn, const char *reason,
                   bool after_answers);  /* later than this call; reason is for the log; NULL: quietly */
     void (*pause)(void *conn, bool on); /* too much is waiting: stop reading this connection, and go on again */
+    bool (*full)(void *conn); /* are answers waiting that must leave before more are made? NULL: never. Then client_go_on() */
 };
 struct client *client_open(struct shard *s, const struct client_info *info, const struct client_ops *ops,
                            void *conn); /* copies info */
 /* A whole frame, without its length prefix. Small ones are copied; for larger ones `holder` (the buffer they lie in, or NULL) is referenced. */
 void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n);
+/* Does a request wait for full() to become false? Then client_go_on() starts it. */
+bool client_held_back(const struct client *c);
+void client_go_on(struct client *c);
 /* The connection is gone: nothing is sent any more; c is freed when its last request has ended. */
 void client_close(struct client *c);
 bool client_idle(const struct client *c); /* nothing is executing or waiting: for connections.max.idle.ms */

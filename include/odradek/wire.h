@@ -114,6 +114,7 @@ struct wire_out {
     struct wire_splice *splices;
     int32_t splices_n, splices_cap;
     uint64_t ext_n; /* sum of the splices' lengths: the stream is b.n + ext_n long */
+    size_t limit;   /* b may grow beyond it by one element of an array; 0 = none */
 };
 void wire_out_reset(struct wire_out *o); /* empty; keeps its memory */
 void wire_out_free(struct wire_out *o);
@@ -121,6 +122,7 @@ void wire_out_free(struct wire_out *o);
 /* Appends a message to `o`; several may follow one another (header, body). What is null but must not be at this version is written
  * as empty (Kafka: an exception). On error nothing is appended.
  * E_UNSUPPORTED: no such version, or a field that the version lacks holds something else than its default and must not be dropped.
+ * E_MESSAGE_TOO_LARGE: past o->limit.
  * E_INVALID: a string above 32767 bytes, unknown tags out of order or of a known number, more than 2 GiB. */
 NODISCARD int wire_encode(const struct wire_msg *m, int16_t version, const void *in, struct wire_out *o);
 

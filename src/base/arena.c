@@ -48,7 +48,8 @@ void arena_free(struct arena *a)
     a->blocks = own;
     a->at = own ? (char *)own + HEADER : NULL;
     a->end = own ? (char *)own + own->size : NULL;
-    a->used = 0;
+    if (a->budget && a->held > ARENA_FREE) mem_uncharge(a->budget, (int64_t)(a->held - ARENA_FREE));
+    a->used = a->held = 0;
     if (own) {
 #ifdef ODR_DEV
         mem_unpoison(a->at, own->size - HEADER);
@@ -58,13 +59,15 @@ void arena_free(struct arena *a)
     }
 }
 
-static struct arena_block *block_new(size_t payload, int cls)
+static struct arena_block *block_new(struct arena *a, size_t payload, int cls)
 {
     size_t size = cls >= 0 ? pool_size(cls) : HEADER + payload;
     struct arena_block *b = cls >= 0 ? pool_get(cls) : malloc(size);
     if (!b) return NULL;
     *b = (struct arena_block){ .cls = cls, .size = size };
     mem_poison((char *)b + HEADER, size - HEADER);
+    a->held += size;
+    if (a->budget && a->held > ARENA_FREE) mem_charge_over(a->budget, (int64_t)MIN(size, a->held - ARENA_FREE));
     return b;
 }
 
@@ -72,7 +75,7 @@ static struct arena_block *block_new(size_t payload, int cls)
 static void *arena_more(struct arena *a, size_t need)
 {
     if (need > LARGE) {
-        struct arena_block *b = block_new(need, pool_class(HEADER + need));
+        struct arena_block *b = block_new(a, need, pool_class(HEADER + need));
         if (!b) return NULL;
         struct arena_block **at = a->blocks && a->at < a->end ? &a->blocks->next : &a->blocks;
         b->next = *at;
@@ -82,7 +85,7 @@ static void *arena_more(struct arena *a, size_t need)
     }
     int cls = a->used < 4 * KiB ? POOL_4K : a->used < 32 * KiB ? POOL_16K : POOL_64K;
     cls = MAX(cls, pool_class(HEADER + need));
-    struct arena_block *b = block_new(0, cls);
+    struct arena_block *b = block_new(a, 0, cls);
     b->next = a->blocks;
     a->blocks = b;
     a->at = (char *)b + HEADER + need;

@@ -111,6 +111,7 @@ int broker_open(struct world *w, const struct conf *conf, int loops, struct brok
     b->world = w;
     b->conf = conf_ref(conf);
     b->shards_n = loops;
+    b->memory.limit = conf_i64(conf, CONF_ODRADEK_MEMORY_MAX);
     b->ports = new (struct listener_ports);
     pthread_mutex_init(&b->ports_mu, NULL);
     *out = NULL;
@@ -165,3 +166,4 @@ struct waker *shard_waker(struct shard *s) { return s->waker; }
 int broker_shards(const struct broker *b) { return b->shards_n; }
 struct meta *broker_meta(struct broker *b) { return b->meta; }
 struct logs *broker_logs(struct broker *b) { return b->logs; }
+struct mem_budget *broker_memory(struct broker *b) { return &b->memory; }

@@ -17,6 +17,7 @@ enum {
     FREE_REQS_MAX = 256,
     AGAIN_MAX = 4,
     SCRATCH_KEEP = 1 << 20,
+    LINED_SLACK = 64 * 1024, /* bytes a shard may be ahead of or behind what is charged */
 };
 
 int64_t shard_now_us(const struct shard *s) { return loop_now_us(s->loop); }
@@ -61,6 +62,17 @@ static void shard_drain_check(struct shard *s)
     drained(s, s->drained_arg);
 }
 
+/* Requests of one connection that are there at once are as many as it likes, so they count from their first byte (a single one has ARENA_FREE):
+ * in large steps, so that the budget is not touched for each. */
+static void lined_settle(struct shard *s)
+{
+    int64_t d = s->lined - s->lined_charged;
+    if (d > LINED_SLACK) mem_charge_over(&s->broker->memory, d);
+    else if (d < -LINED_SLACK || (d && s->lined == 0)) mem_uncharge(&s->broker->memory, -d);
+    else return;
+    s->lined_charged = s->lined;
+}
+
 static struct req *req_new(struct shard *s)
 {
     struct list *l = list_pop(&s->free_reqs);
@@ -69,6 +81,7 @@ static struct req *req_new(struct shard *s)
     *rq = (struct req){ .shard = s, .sleeper.wake = req_wake, .deadline.fn = req_expire, .later.fn = req_run_later };
     list_init(&rq->link);
     arena_init(&rq->arena);
+    rq->arena.budget = &s->broker->memory;
     s->requests++;
     metric_add(M_requests, 1);
     return rq;
@@ -83,6 +96,10 @@ static void req_free(struct req *rq)
     image_unref((struct image **)&rq->image);
     if (rq->holder) buf_unref(&rq->holder);
     arena_free(&rq->arena);
+    if (rq->lined) {
+        s->lined -= rq->lined;
+        lined_settle(s);
+    }
     s->requests--;
     if (s->free_reqs_n < FREE_REQS_MAX) {
         s->free_reqs_n++;
@@ -166,6 +183,14 @@ const struct image *req_image_new(struct req *rq)
 
 const struct image *req_image(struct req *rq) { return rq->image ? rq->image : req_image_new(rq); }
 
+bool req_outgrown(struct req *rq)
+{
+    int64_t limit = rq->shard->broker->memory.limit;
+    if (!limit || rq->arena.held <= (size_t)limit) return false;
+    rq->close_why = "the answer is larger than odradek.memory.max";
+    return true;
+}
+
 void req_drop_frame(struct req *rq)
 {
     if (rq->holder) buf_unref(&rq->holder);
@@ -226,16 +251,24 @@ static void req_answer(struct req *rq)
 
     head.correlation_id = rq->correlation;
     wire_out_reset(out);
+    out->limit = (size_t)s->broker->memory.limit;
     wr_i32(&out->b, 0); /* the length, once it is known */
     int rc = wire_encode(&msg_response_header, (int16_t)header_version, &head, out);
     if (rc == 0) rc = wire_encode(rq->api->out, rq->version, rq->out, out);
     if (rc == 0 && out->b.n + out->ext_n - 4 > INT32_MAX) rc = E_MESSAGE_TOO_LARGE;
+    if (rc != 0 && out->b.cap > SCRATCH_KEEP) wire_out_free(out);
+    if (rc == E_MESSAGE_TOO_LARGE) {
+        log_warn("broker", "answer is too large; closing", KV_STR("client", c->host), KV_STR("api", rq->api->name),
+                 KV_I64("max", s->broker->memory.limit));
+        client_refuse(c, "the answer is larger than odradek.memory.max");
+        return;
+    }
     if (rc != 0) {
         log_error("broker", "answer cannot be encoded", KV_STR("api", rq->api->name), KV_I64("version", rq->version), KV_ERR(rc));
         client_refuse(c, "internal error");
         return;
     }
-    struct reply r = { .bytes = { (char *)out->b.p, out->b.n }, .ranges_n = out->splices_n };
+    struct reply r = { .bytes = { (char *)out->b.p, out->b.n }, .memory = &out->b, .ranges_n = out->splices_n };
     if (out->splices_n) r.ranges = arena_array(&rq->arena, struct reply_range, out->splices_n);
     for (int i = 0; i < out->splices_n; i++) {
         struct file_range *from = out->splices[i].ext;
@@ -273,6 +306,10 @@ static void client_pump(struct client *c)
                 bool first = l == c->line.next;
                 if (c->closing || c->shard->draining) break;
                 if (!first && !(only_overlapping && rq->api->flags & API_OVERLAPS)) break;
+                if (c->line_n > 1 && c->ops->full && c->ops->full(c->conn)) {
+                    c->held_back = true;
+                    break;
+                }
                 if (rq->holder) c->line_bytes -= rq->frame_n;
                 req_start(rq, rq->first);
                 if (rq->ended && first) {
@@ -320,6 +357,15 @@ void client_close(struct client *c)
     assert(loop_here(c->shard->loop));
     c->gone = true;
     if (c->pumping) return; /* the pump sees it */
+    client_pump(c);
+}
+
+bool client_held_back(const struct client *c) { return c->held_back; }
+
+void client_go_on(struct client *c)
+{
+    if (!c->held_back || c->gone) return;
+    c->held_back = false;
     client_pump(c);
 }
 
@@ -375,8 +421,12 @@ static const char *req_parse(struct req *rq, uint8_t *frame, size_t n)
     in.p += used;
     in.n -= used;
     rq->in = arena_alloc(&rq->arena, rq->api->in->size);
+    rq->arena.limit = (size_t)(rq->shard->broker->memory.limit / 2);
     /* Bytes behind it are ignored, as Kafka does: librdkafka 2.16 sends three too many when it asks for all topics. */
-    if (wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, &used)) return "malformed request";
+    int rc = wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, &used);
+    rq->arena.limit = 0;
+    if (rc == E_NO_MEMORY) return "what it says takes more than half of odradek.memory.max";
+    if (rc) return "malformed request";
     rq->out = arena_alloc(&rq->arena, rq->api->out->size);
     wire_init(rq->api->out, rq->out);
     return NULL;
@@ -399,7 +449,11 @@ void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n
     }
     const char *why = req_parse(rq, frame, n);
     list_push(&c->line, &rq->link);
-    c->line_n++;
+    if (c->line_n++ > 0) {
+        rq->lined = (uint32_t)MIN(rq->arena.held, (size_t)ARENA_FREE);
+        c->shard->lined += rq->lined;
+        lined_settle(c->shard);
+    }
     if (why) {
         if (rq->holder) c->line_bytes -= rq->frame_n;
         log_warn("broker", "bad frame; closing", KV_STR("client", c->host), KV_STR("reason", why), KV_I64("bytes", n),

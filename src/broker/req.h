@@ -49,6 +49,7 @@ struct req {
     void *in;           /* decoded; NULL for internal requests */
     void *out;          /* the response, defaults set */
     size_t frame_n;     /* bytes it holds of the receive buffers */
+    uint32_t lined;     /* bytes counted in its shard's lined */
     req_step *first;    /* where it starts */
     req_step *step;
     void *call;                      /* the handler's own state, in the arena */
@@ -75,6 +76,9 @@ void req_deadline(struct req *rq, int64_t ms);     /* from now; ≤ 0: expires a
 void req_let_next(struct req *rq);                 /* what must be in order is done: the next overlapping request may start */
 const struct image *req_image(struct req *rq);     /* the newest at the first call; stays valid and the same until the end */
 const struct image *req_image_new(struct req *rq); /* the newest now */
+/* True, and a reason to close its connection with, when the answer being made has outgrown all of odradek.memory.max: asked by handlers whose
+ * answer can be thousands of times larger than what asks for it. */
+bool req_outgrown(struct req *rq);
 /* The request no longer needs the frame it came in: `in` and all it borrows are invalid from here. */
 void req_drop_frame(struct req *rq);
 /* A request of our own on this shard, with no client: `call` belongs to the caller. Its arena is freed at the end. */

@@ -12,6 +12,7 @@ struct broker {
     struct meta *meta;
     int32_t node_id;
     char cluster_id[64];
+    struct mem_budget memory; /* odradek.memory.max */
     int shards_n;
     struct shard **shards;
     struct coordinator *coordinator;
@@ -36,6 +37,7 @@ struct shard {
     struct list free_reqs;
     int free_reqs_n;
     int requests;                 /* alive */
+    int64_t lined, lined_charged; /* bytes of requests that came while others of their connection were there; of them, charged */
     struct wire_out wire_scratch; /* the answer being encoded */
     int64_t wall_ms, wall_turn;   /* the time of day, and the turn (its shard_now_us) it was asked for in */
     struct fetch_sessions *sessions;
@@ -59,6 +61,7 @@ struct client {
     int line_n;
     size_t line_bytes; /* frames waiting to start */
     bool gone, closing, paused, pumping;
+    bool held_back; /* the next request waits until answers have left */
 };
 
 int64_t shard_now_us(const struct shard *s);

@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { GROUP_MAX = 512 }; /* changes that share one sync */
+enum {
+    GROUP_MAX = 512,               /* changes that share one sync, */
+    GROUP_BYTES = 8 * 1024 * 1024, /* until what they stage takes so much memory */
+};
 
 /* ---- images ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -267,6 +270,7 @@ static void load_count(struct meta *m, const struct image *im)
     }
 }
 
+/* Takes some of the changes, at least one. */
 static void group(struct meta *m, struct list *changes)
 {
     struct staged *v = mem_alloc(sizeof *v * GROUP_MAX);
@@ -274,10 +278,12 @@ static void group(struct meta *m, struct list *changes)
     struct image *im = image_ref(m->current); /* only this worker replaces it */
     int64_t end = atomic_load(&m->log.end);
     int32_t records = 0;
+    size_t bytes = 0;
     int n = 0, rc = 0;
-    for (; n < GROUP_MAX && !list_empty(changes); n++) {
+    for (; n < GROUP_MAX && bytes <= GROUP_BYTES && !list_empty(changes); n++) {
         v[n] = (struct staged){ .change = container_of(list_pop(changes), struct meta_change, link) };
         stage(m, &v[n], &im, &end, &out, &records);
+        bytes += v[n].edit.arena.held + (v[n].edit.recs_n ? 2 * sizeof(void *) * (size_t)im->topics_n : 0);
     }
     if (records) rc = mlog_append(&m->log, &out, records);
     if (rc) {
@@ -374,8 +380,8 @@ static enum turn meta_turn(void *arg)
     if (offline && !closing) offline_settle(m);
     if (closing) {
         while (!list_empty(&changes)) answer(m, container_of(list_pop(&changes), struct meta_change, link), E_CLOSING);
-    } else if (!list_empty(&changes)) {
-        group(m, &changes);
+    } else {
+        while (!list_empty(&changes)) group(m, &changes);
     }
     return more ? TURN_MORE : TURN_IDLE;
 }

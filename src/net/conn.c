@@ -31,16 +31,22 @@ static void conn_want(struct conn *c)
 static void conn_uncharge(struct conn *c)
 {
     if (!c->charged) return;
-    mem_uncharge(&c->nl->net->memory, c->charged);
+    mem_uncharge(c->nl->net->memory, c->charged);
     c->charged = 0;
 }
 
-/* What waits in memory for a peer that does not read it. */
+/* Must what waits leave before more answers are made? */
+static bool conn_full(const struct conn *c)
+{
+    return c->out_bytes >= c->nl->net->out_pause || (c->out_bytes && mem_short(c->nl->net->memory));
+}
+
+/* What waits in memory: when it is much, or the peer does not read it. */
 static void conn_account(struct conn *c)
 {
-    int64_t want = c->blocked || c->prefaulting ? c->held : 0;
-    if (want > c->out_charged) mem_charge_over(&c->nl->net->memory, want - c->out_charged);
-    else if (want < c->out_charged) mem_uncharge(&c->nl->net->memory, c->out_charged - want);
+    int64_t want = c->blocked || c->prefaulting || c->held > HELD_FREE ? c->held : 0;
+    if (want > c->out_charged) mem_charge_over(c->nl->net->memory, want - c->out_charged);
+    else if (want < c->out_charged) mem_uncharge(c->nl->net->memory, c->out_charged - want);
     c->out_charged = want;
 }
 
@@ -49,7 +55,7 @@ static bool oldest_partial(const struct conn *c) { return c->nl->partials.next =
 /* True when c may take n more bytes. The oldest partial frame of its loop may always. */
 static bool conn_charge(struct conn *c, int64_t n)
 {
-    struct mem_budget *m = &c->nl->net->memory;
+    struct mem_budget *m = c->nl->net->memory;
     if (!mem_charge(m, n)) {
         if (!oldest_partial(c)) return false;
         mem_charge_over(m, n);
@@ -76,7 +82,7 @@ static void conn_starve(struct conn *c)
 void conn_feed(struct net_loop *nl)
 {
     struct list all;
-    bool enough = !mem_short(&nl->net->memory);
+    bool enough = !mem_short(nl->net->memory);
     list_take(&all, &nl->starved);
     for (struct list *l; (l = list_pop(&all));) {
         struct conn *c = container_of(l, struct conn, starving);
@@ -95,7 +101,7 @@ static void hungry_look(struct timer *t)
 {
     struct net_loop *nl = container_of(t, struct net_loop, hungry);
     int64_t now = loop_now_us(nl->loop);
-    if (mem_short(&nl->net->memory) && now - nl->deaf_us >= DEAF_US / 4) {
+    if (mem_short(nl->net->memory) && now - nl->deaf_us >= DEAF_US / 4) {
         nl->deaf_us = now;
         list_each_safe (l, next, &nl->conns) {
             struct conn *c = container_of(l, struct conn, link);
@@ -161,7 +167,8 @@ static void stash_put(struct conn *c, const uint8_t *p, size_t n, size_t whole)
 static void chunk_frames(struct conn *c, struct buf *chunk, size_t n)
 {
     size_t at = 0, whole = 0;
-    while (n - at >= 4 && !c->closing && !c->closed && c->out_bytes < c->nl->net->out_pause) {
+    bool full = false;
+    while (n - at >= 4 && !c->closing && !c->closed && !(full = conn_full(c))) {
         if (!frame_size(c, chunk->data + at, &whole)) return;
         if (n - at < whole) break;
         client_frame(c->client, chunk, chunk->data + at + 4, whole - 4);
@@ -169,7 +176,7 @@ static void chunk_frames(struct conn *c, struct buf *chunk, size_t n)
         whole = 0;
     }
     if (c->closed || c->closing || at == n) return;
-    if (c->out_bytes < c->nl->net->out_pause) {
+    if (!full) {
         stash_put(c, chunk->data + at, n - at, n - at >= 4 ? whole : 0);
         return;
     }
@@ -177,8 +184,8 @@ static void chunk_frames(struct conn *c, struct buf *chunk, size_t n)
     memcpy(c->stash->data, chunk->data + at, n - at);
     c->stash->len = (uint32_t)(n - at);
     c->backlog = true;
-    mem_charge_over(&c->nl->net->memory, (int64_t)(n - at));
-    buf_charged(c->stash, &c->nl->net->memory, (uint32_t)(n - at));
+    mem_charge_over(c->nl->net->memory, (int64_t)(n - at));
+    buf_charged(c->stash, c->nl->net->memory, (uint32_t)(n - at));
 }
 
 /* The large frame is whole. */
@@ -190,7 +197,7 @@ static void stash_frame(struct conn *c)
     c->need = 0;
     c->expect = MIN(n, (size_t)WHOLE_FRAME_MAX);
     partial_end(c);
-    buf_charged(frame, &c->nl->net->memory, (uint32_t)c->charged); /* until the request that holds it is over */
+    buf_charged(frame, c->nl->net->memory, (uint32_t)c->charged); /* until the request that holds it is over */
     c->charged = 0;
     client_frame(c->client, frame, frame->data + 4, n - 4);
     buf_unref(&frame);
@@ -211,8 +218,8 @@ static void stash_grow(struct conn *c)
 static struct buf *loop_chunk(struct net_loop *nl)
 {
     if (nl->chunk && atomic_load_explicit(&nl->chunk->refs, memory_order_acquire) > 1) { /* requests hold it */
-        mem_charge_over(&nl->net->memory, CHUNK);
-        buf_charged(nl->chunk, &nl->net->memory, CHUNK);
+        mem_charge_over(nl->net->memory, CHUNK);
+        buf_charged(nl->chunk, nl->net->memory, CHUNK);
         buf_unref(&nl->chunk);
     }
     if (!nl->chunk) nl->chunk = buf_new(CHUNK);
@@ -248,8 +255,8 @@ static bool conn_read_large(struct conn *c, size_t *budget)
         if (!conn_charge(c, got)) conn_starve(c);
     } else {
         c->expect = whole > STASH_SHORT ? MIN(whole, (size_t)WHOLE_FRAME_MAX) : 0;
-        mem_charge_over(&c->nl->net->memory, got);
-        buf_charged(b, &c->nl->net->memory, (uint32_t)got);
+        mem_charge_over(c->nl->net->memory, got);
+        buf_charged(b, c->nl->net->memory, (uint32_t)got);
         chunk_frames(c, b, (size_t)got);
     }
     size_t asked = b->cap;
@@ -320,8 +327,12 @@ static void conn_again(struct post *p)
 {
     struct conn *c = container_of(p, struct conn, again);
     c->deferred = false;
-    if (c->gone) conn_gone(c);
-    else conn_ready(c, IO_READ | (c->out_bytes ? IO_WRITE : 0));
+    if (c->gone) {
+        conn_gone(c);
+        return;
+    }
+    if (!c->closed && !conn_full(c)) client_go_on(c->client);
+    conn_ready(c, IO_READ | (c->out_bytes ? IO_WRITE : 0));
 }
 
 static void conn_defer(struct conn *c)
@@ -342,7 +353,7 @@ void conn_ready(struct conn *c, unsigned events)
     if (events & (IO_READ | IO_HANGUP) && !c->closed) {
         size_t budget = READ_BUDGET;
         bool more = true;
-        if (mem_short(&c->nl->net->memory) && !oldest_partial(c)) conn_starve(c);
+        if (mem_short(c->nl->net->memory) && !oldest_partial(c)) conn_starve(c);
         while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved &&
                c->out_bytes < c->nl->net->out_pause)
             more = conn_read(c, &budget);
@@ -376,6 +387,7 @@ static struct out_part *part_new(struct conn *c)
     struct out_part *p = spare ? container_of(spare, struct out_part, link) : mem_alloc(sizeof *p);
     if (spare) c->nl->spare_parts_n--;
     p->buf = NULL;
+    p->own.p = NULL;
     p->at = 0;
     p->range = (struct file_range){ 0 };
     p->prefaulted = false;
@@ -390,6 +402,10 @@ static void part_free(struct conn *c, struct out_part *p)
     if (p->buf) {
         c->held -= p->buf->cap;
         buf_unref(&p->buf);
+    }
+    if (p->own.p) {
+        c->held -= (int64_t)p->own.cap;
+        bytes_free(&p->own);
     }
     if (p->range.seg) range_release(&p->range);
     if (nl->spare_parts_n < SPARE_PARTS) {
@@ -425,6 +441,18 @@ static void out_bytes(struct conn *c, const char *p, size_t n)
     }
 }
 
+/* A large answer is not copied. */
+static void out_take(struct conn *c, struct bytes *memory)
+{
+    struct out_part *p = part_new(c);
+    p->own = *memory;
+    *memory = (struct bytes){ 0 };
+    p->own.cap = p->own.n;
+    p->own.p = mem_realloc(p->own.p, p->own.cap);
+    c->held += (int64_t)p->own.cap;
+    c->out_bytes += p->own.n;
+}
+
 /* Copies a range into the output. False: it cannot be read. */
 static bool out_copy(struct conn *c, const struct file_range *r)
 {
@@ -457,8 +485,9 @@ static void conn_send(void *conn, struct reply *r)
             range_release(&rr->range);
         }
     }
-    if (ok) out_bytes(c, r->bytes.p + at, r->bytes.n - at);
-    if (c->blocked || c->prefaulting) conn_account(c);
+    if (ok && r->memory && r->ranges_n == 0 && r->bytes.n >= TAKE_FROM) out_take(c, r->memory);
+    else if (ok) out_bytes(c, r->bytes.p + at, r->bytes.n - at);
+    if (c->blocked || c->prefaulting || c->held > HELD_FREE) conn_account(c);
     if (!ok && !c->closed) { /* the answer's beginning may be out already: it cannot become an error */
         log_error("net", "records cannot be read; closing", KV_STR("client", c->host));
         conn_close(c, NULL);
@@ -495,6 +524,12 @@ static int send_range(struct conn *c, struct out_part *p, size_t *budget)
     return 1;
 }
 
+static struct iovec part_rest(const struct out_part *p)
+{
+    return p->own.p ? (struct iovec){ p->own.p + p->at, p->own.n - p->at }
+                    : (struct iovec){ p->buf->data + p->at, p->buf->len - p->at };
+}
+
 /* Sends the run of byte parts at the front. 1, 0, -errno as above. */
 static int send_bytes(struct conn *c, size_t *budget)
 {
@@ -504,11 +539,11 @@ static int send_bytes(struct conn *c, size_t *budget)
     bool more = false;
     list_each (l, &c->out) {
         struct out_part *p = container_of(l, struct out_part, link);
-        if (!p->buf || n == IOV_MOST) {
+        if (p->range.seg || n == IOV_MOST) {
             more = true;
             break;
         }
-        v[n++] = (struct iovec){ p->buf->data + p->at, p->buf->len - p->at };
+        v[n++] = part_rest(p);
         asked += v[n - 1].iov_len;
     }
     ssize_t k = c->transport->writev(c, v, n, more);
@@ -523,7 +558,7 @@ static int send_bytes(struct conn *c, size_t *budget)
     if ((size_t)k < asked) c->blocked = true; /* the socket is full; it will say when not */
     for (size_t left = (size_t)k; n > 0; n--) {
         struct out_part *p = container_of(c->out.next, struct out_part, link);
-        size_t here = p->buf->len - p->at;
+        size_t here = part_rest(p).iov_len;
         if (left < here) {
             p->at += (uint32_t)left;
             return 0;
@@ -545,7 +580,7 @@ void conn_flush(struct conn *c)
             conn_defer(c);
             return;
         }
-        if (p->buf) {
+        if (!p->range.seg) {
             rc = send_bytes(c, &budget);
         } else {
             if (!p->prefaulted && !range_is_hot(&p->range)) {
@@ -566,7 +601,7 @@ void conn_flush(struct conn *c)
         c->used_us = loop_now_us(c->nl->loop);
     }
     conn_account(c);
-    if (c->backlog && c->out_bytes < c->nl->net->out_pause) conn_defer(c);
+    if ((c->backlog || client_held_back(c->client)) && !conn_full(c)) conn_defer(c);
     if (c->closing && list_empty(&c->out)) conn_close(c, c->why);
 }
 
@@ -591,7 +626,9 @@ static void conn_pause(void *conn, bool on)
     if (!on) conn_defer(c); /* bytes may be in the socket already, read or not */
 }
 
-static const struct client_ops ops = { .send = conn_send, .close = conn_ops_close, .pause = conn_pause };
+static bool conn_ops_full(void *conn) { return conn_full(conn); }
+
+static const struct client_ops ops = { .send = conn_send, .close = conn_ops_close, .pause = conn_pause, .full = conn_ops_full };
 
 struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, const struct client_info *info)
 {

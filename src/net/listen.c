@@ -287,8 +287,8 @@ struct net *net_new(struct broker *b, const struct conf *conf)
     n->loops_n = broker_shards(b);
     n->loops = mem_zalloc(sizeof *n->loops * (size_t)n->loops_n);
     n->listeners = mem_zalloc(sizeof *n->listeners * (size_t)count * 8);
-    n->memory.limit = conf_i64(conf, CONF_ODRADEK_MEMORY_MAX);
-    n->out_pause = (size_t)MIN(MAX(n->memory.limit / 64, OUT_PAUSE_LEAST), OUT_PAUSE);
+    n->memory = broker_memory(b);
+    n->out_pause = (size_t)MIN(MAX(n->memory->limit / 64, OUT_PAUSE_LEAST), OUT_PAUSE);
     n->frame_max = conf_i64(conf, CONF_SOCKET_REQUEST_MAX_BYTES);
     n->idle_us = conf_i64(conf, CONF_CONNECTIONS_MAX_IDLE_MS) * 1000;
     n->frame_timeout_us = conf_i64(conf, CONF_ODRADEK_FRAME_TIMEOUT_MS) * 1000;

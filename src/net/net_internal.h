@@ -14,6 +14,8 @@ enum {
     OUT_PAUSE_LEAST = 64 * 1024,
     DEAF_US = 1000 * 1000, /* with memory short, a peer that takes nothing of its answers for so long is closed */
     HUNGRY_US = 5000,
+    HELD_FREE = 64 * 1024,     /* bytes of answers a connection may hold that are not counted while they are being sent */
+    TAKE_FROM = 256 * 1024,    /* answers from this size on keep the memory they were made in */
     SPARE_PARTS = 256,         /* output parts a loop keeps for reuse */
     WHOLE_FRAME_MAX = 4 << 20, /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
 };
@@ -55,8 +57,8 @@ struct net {
     struct net_loop *loops;
     int listeners_n;
     struct listener *listeners;
-    struct mem_budget memory;
-    size_t out_pause; /* a 64th of it, within OUT_PAUSE */
+    struct mem_budget *memory; /* the broker's */
+    size_t out_pause;          /* a 64th of it, within OUT_PAUSE */
     int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
     int backlog;
     int64_t fds_max;                 /* connections beyond which descriptors would be short for the storage */
@@ -85,7 +87,8 @@ extern const struct transport transport_plain;
 struct out_part { /* of what waits to be sent: bytes or a file range */
     struct list link;
     struct buf *buf;
-    uint32_t at; /* sent so far, of buf->len or range.n */
+    struct bytes own; /* instead of buf */
+    uint32_t at;      /* sent so far, of buf->len, own.n or range.n */
     struct file_range range;
     bool prefaulted; /* read in once: not asked again */
 };
@@ -108,7 +111,7 @@ struct conn {
     struct list out;
     size_t out_bytes;
     int64_t held;        /* memory of what waits in `out` */
-    int64_t out_charged; /* of it, to the memory budget: only while the peer does not take it */
+    int64_t out_charged; /* of it, to the memory budget: when it is much, or the peer does not take it */
     struct post flush;
     struct post again; /* read or send went over its budget: go on in the next turn */
     struct sleeper prefault;

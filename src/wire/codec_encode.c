@@ -8,6 +8,7 @@
 struct enc {
     struct bytes *b;
     struct wire_out *o;
+    size_t most; /* o->limit */
     int err;
 };
 
@@ -112,7 +113,8 @@ static void enc_array(struct enc *e, const struct wire_op *op, const void *membe
     if (n == 0) return;
     switch (op->elem) {
     case W_STRUCT:
-        for (int32_t i = 0; i < n; i++) enc_shape(e, sub, at_const(p, sub->size * (size_t)i));
+        for (int32_t i = 0; i < n && e->b->n <= e->most; i++) enc_shape(e, sub, at_const(p, sub->size * (size_t)i));
+        if (e->b->n > e->most) enc_fail(e, E_MESSAGE_TOO_LARGE);
         break;
     case W_STRING:
     case W_CSTRING:
@@ -321,7 +323,7 @@ static size_t size_shape(const struct wire_shape *sh, const void *in)
 int wire_encode(const struct wire_msg *m, int16_t version, const void *in, struct wire_out *o)
 {
     const struct wire_shape *sh = wire_shape_of(m, version);
-    struct enc e = { &o->b, o, 0 };
+    struct enc e = { &o->b, o, o->limit ? o->limit : SIZE_MAX, 0 };
     size_t n = o->b.n;
     int32_t splices_n = o->splices_n;
     uint64_t ext_n = o->ext_n;

@@ -176,13 +176,14 @@ enum req_next describe_configs_start(struct req *rq)
             o->configs_n = d->rows_n;
             continue;
         }
+        if (req_outgrown(rq)) break;
         describe_resource(rq, r, o);
         if (!d) continue;
         d->rows = o->configs;
         d->rows_n = o->configs_n;
     }
     described_free(&topics);
-    return REQ_DONE;
+    return rq->close_why ? REQ_CLOSE : REQ_DONE;
 }
 
 /* ---- alter ------------------------------------------------------------------------------------------------------------------------------- */

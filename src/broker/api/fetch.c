@@ -148,6 +148,7 @@ static enum req_next fetch_poll(struct req *rq)
 
     if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0 || in->max_wait_ms <= 0 || enough(rq, c, &missing))
         return req_goto(rq, fetch_answer);
+    if (rq->arena.held > ARENA_FREE && mem_short(&rq->shard->broker->memory)) return req_goto(rq, fetch_answer);
     if (!c->timed) req_deadline(rq, in->max_wait_ms);
     c->timed = true;
     for (int i = 0; i < c->n; i++)

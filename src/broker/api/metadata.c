@@ -124,6 +124,7 @@ static enum req_next metadata_answer(struct req *rq)
     out->topics = wire_array(&rq->arena, metadata_response_topic, out->topics_n);
     for (int i = 0; i < out->topics_n; i++) {
         struct metadata_response_topic *o = &out->topics[i];
+        if (req_outgrown(rq)) return REQ_CLOSE;
         if (all) {
             fill_topic(rq, im->topics[i], o);
         } else {

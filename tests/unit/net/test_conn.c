@@ -232,9 +232,9 @@ static void a_peer_that_waits_for_our_disk_is_not_deaf(void **state)
         c[i]->prefaulting = i == 0;
         c[i]->blocked = i == 1;
         c[i]->out_charged = 1000;
-        mem_charge_over(&n->memory, 1000);
+        mem_charge_over(n->memory, 1000);
     }
-    mem_charge_over(&n->memory, n->memory.limit);
+    mem_charge_over(n->memory, n->memory->limit);
     sim_run(env->world, 2 * DEAF_US);
     for (int i = 2; i < PEERS; i++) { /* the first may always finish its frame, the second starves */
         produce(&s[i].in, 1, BIG);
@@ -248,7 +248,7 @@ static void a_peer_that_waits_for_our_disk_is_not_deaf(void **state)
     assert_true(s[1].gone);
     assert_false(s[0].gone);
     c[0]->prefaulting = false;
-    mem_uncharge(&n->memory, n->memory.limit);
+    mem_uncharge(n->memory, n->memory->limit);
     for (int i = 0; i < PEERS; i++)
         if (!s[i].gone) conn_close(c[i], NULL);
     sim_run(env->world, 100);
