@@ -799,7 +799,10 @@ CONF(ODRADEK_JOURNAL_MAX, "odradek.journal.max", LONG, "67108864", BETWEEN(0, 10
 CONF(ODRADEK_LOG_LEVEL, "odradek.log.level", STRING, "info", ONE_OF("debug, info, warn, error"), MEDIUM, READ_ONLY, HONOUR,
     "Log lines of this level and above are written.")
 CONF(ODRADEK_MEMORY_MAX, "odradek.memory.max", LONG, "268435456", AT_LEAST(8388608), HIGH, READ_ONLY, HONOUR,
-    "Bytes of memory that clients' requests and answers may take together; beyond it connections wait to be read.")
+    "Bytes of memory that clients' requests and answers may take together: frames, what they decode to, answers being made and those that wait "
+    "to be sent; of a connection with one request, the request's first 64 KiB and 64 KiB of its answer are not counted. At the limit nothing "
+    "more is read; what executes ends, so it is passed by what that still makes. A request that decodes to more than half of it, or an "
+    "answer larger than it, closes its connection. Not counted: topics, groups, indexes and the page cache.")
 CONF(ODRADEK_PAGE_CACHE, "odradek.page.cache", STRING, "auto", ONE_OF("auto, window, kernel"), LOW, READ_ONLY, HONOUR,
     "What happens to pages older than odradek.hot. kernel: they stay while there is memory. window: bulk releases them and uses their memory "
     "again; consumers further behind read from the disk, ahead of need. auto: window where fresh memory is measured to be dear, as in some "

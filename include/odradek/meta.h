@@ -118,6 +118,7 @@ struct meta_change {
     /* out */
     _Atomic bool done;
     int err;          /* run's, or of the commit: then nothing was changed */
+    size_t bytes;     /* from run: memory it took besides the edit; much of it, and other changes wait for the next group */
     struct list link; /* private */
 };
 void meta_submit(struct meta *m, struct meta_change *c);    /* any thread; c stays alive until done */

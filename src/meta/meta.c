@@ -198,6 +198,7 @@ void meta_submit(struct meta *m, struct meta_change *c)
 {
     atomic_store_explicit(&c->done, false, memory_order_relaxed);
     c->err = 0;
+    c->bytes = 0;
     pthread_mutex_lock(&m->mu);
     bool closing = m->closing;
     if (!closing) list_push(&m->queue, &c->link);
@@ -283,7 +284,7 @@ static void group(struct meta *m, struct list *changes)
     for (; n < GROUP_MAX && bytes <= GROUP_BYTES && !list_empty(changes); n++) {
         v[n] = (struct staged){ .change = container_of(list_pop(changes), struct meta_change, link) };
         stage(m, &v[n], &im, &end, &out, &records);
-        bytes += v[n].edit.arena.held + (v[n].edit.recs_n ? 2 * sizeof(void *) * (size_t)im->topics_n : 0);
+        bytes += v[n].edit.arena.held + v[n].change->bytes + (v[n].edit.recs_n ? 2 * sizeof(void *) * (size_t)im->topics_n : 0);
     }
     if (records) rc = mlog_append(&m->log, &out, records);
     if (rc) {

@@ -157,6 +157,10 @@ class Broker:
             f.seek(self.log_start)
             return f.read().decode(errors="replace")
 
+    def reset_peak(self):
+        """VmHWM begins anew."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def rss(self, what="VmRSS"):
         """Resident bytes; "VmHWM": the most there ever were."""
         return int(re.search(what + r":\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024

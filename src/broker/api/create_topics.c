@@ -162,6 +162,7 @@ static int create_run(struct meta_change *change, struct meta_edit *e)
     for (int i = 0; i < in->topics_n; i++)
         if (!out->topics[i].error_code) (void)create_row(rq, e, &in->topics[i], &out->topics[i]);
     described_free(&c->described);
+    change->bytes = rq->arena.held;
     return 0;
 }
 
@@ -195,7 +196,9 @@ static void refuse_duplicates(struct req *rq)
 {
     struct create_topics_response *out = rq->out;
     struct map seen = { 0 };
-    struct named *v = arena_array(&rq->arena, struct named, out->topics_n);
+    struct arena scratch;
+    arena_init(&scratch);
+    struct named *v = arena_array(&scratch, struct named, out->topics_n);
     for (int i = 0; i < out->topics_n; i++) {
         v[i].name = out->topics[i].name;
         v[i].row = i;
@@ -209,6 +212,7 @@ static void refuse_duplicates(struct req *rq)
         for (int k = 0; k < 2; k++) (void)row_fail(&out->topics[rows[k]], E_INVALID_REQUEST, S("Duplicate topic name."));
     }
     map_free(&seen);
+    arena_free(&scratch);
 }
 
 enum req_next create_topics_start(struct req *rq)

@@ -485,3 +485,76 @@ def a_hundred_producers_and_a_hundred_consumers_stay_within_the_memory_they_were
     peak = broker.rss("VmHWM")
     assert peak < 64 << 20, f"{peak >> 20} MiB at most"
     works(broker)
+
+
+@scenario(plain=True, target="odradek")
+def requests_that_decode_or_answer_to_far_more_than_they_are_stay_within_the_memory_they_were_given(t):
+    """Thousands of topics in one request, small requests with large answers, and counts that become structures: from many connections at once,
+    each sending ahead. Without a cap each kind takes from a hundred megabytes to gigabytes."""
+    topics, connections, ahead = 1000, 24, 4
+    broker = t.new_broker(properties={"odradek.memory.max": 16 << 20, "offsets.topic.num.partitions": 1})
+    cstring = lambda s: uvarint(len(s) + 1) + s.encode()
+    carray = lambda items: uvarint(len(items) + 1) + b"".join(items)
+    names = [f"topic-{i:05}" for i in range(topics)]
+
+    def create(names, validate_only, configs=lambda i: []):
+        rows = [cstring(n) + i32(1) + i16(1) + carray([]) + carray(configs(i)) + b"\0" for i, n in enumerate(names)]
+        return CREATE_TOPICS, 7, carray(rows) + i32(60_000) + i8(validate_only) + b"\0"
+
+    each_its_own = lambda i: [cstring("retention.ms") + cstring(str(10_000_000 + i)) + b"\0"]
+    commit = cstring("g") + i32(-1) + cstring("") + b"\0" + carray(
+        [cstring(n) + carray([i32(0) + i64(5) + i32(-1) + cstring("") + b"\0"]) + b"\0" for n in names]) + b"\0"
+    resource = lambda kind, name: i8(kind) + cstring(name) + b"\0" + b"\0"
+    floods = {
+        "CreateTopics": create([f"v-{i}" for i in range(5 * topics)], 1),
+        "CreateTopics, configs": create([f"w-{i}" for i in range(topics)], 1, each_its_own),
+        "Metadata": (METADATA, 12, uvarint(0) + i8(0) + i8(0) + b"\0"),
+        "DescribeConfigs": (DESCRIBE_CONFIGS, 4, carray([resource(2, n) for n in names]) + i8(1) + i8(1) + b"\0"),
+        "DescribeConfigs, broker": (DESCRIBE_CONFIGS, 4, carray([resource(4, "1")] * 30) + i8(1) + i8(1) + b"\0"),
+        "ListOffsets": (LIST_OFFSETS, 7, i32(-1) + i8(0) + carray(
+            [cstring(n) + carray([i32(0) + i32(-1) + i64(-1) + b"\0"]) + b"\0" for n in names]) + b"\0"),
+        "OffsetCommit": (OFFSET_COMMIT, 8, commit),
+        "OffsetFetch": (OFFSET_FETCH, 8, carray([cstring("g") + uvarint(0) + b"\0"]) + i8(0) + b"\0"),
+    }
+    with broker.connect(timeout=60) as c:
+        c.call(*create(names, 0), flexible=True)
+        until(lambda: c.list_offset(names[-1], 0)[0] == 0, "the topics to serve")
+
+        def committed():
+            c.call(FIND_COORDINATOR, 4, i8(0) + carray([cstring("g")]) + b"\0", flexible=True)
+            r = c.call(OFFSET_COMMIT, 8, commit, flexible=True)
+            return r.i32() == 0 and r.uvarint() == topics + 1 and r.cstring() == names[0] and r.uvarint() == 2 and (r.i32(), r.i16()) == (0, 0)
+
+        until(committed, "the group's coordinator to serve")
+    before, failures = broker.rss(), []
+
+    def flood(request):
+        try:
+            with broker.connect(timeout=120) as c:
+                sender = threading.Thread(target=c.send_bytes, args=(frame(*request, flexible=True) * ahead,))
+                sender.start()
+                for _ in range(ahead):
+                    assert len(c.read_frame()[1].data) > 1000
+                sender.join()
+        except Exception as e:
+            failures.append(repr(e))
+
+    peaks = {}
+    for what, request in floods.items():
+        broker.reset_peak()
+        threads = [threading.Thread(target=flood, args=(request,)) for _ in range(connections)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, (what, failures[:3])
+        peaks[what] = broker.rss("VmHWM") >> 20
+    broker.reset_peak()
+    empty_names = frame(42, 2, uvarint((2 << 20) + 1) + b"\1" * (2 << 20) + b"\0", flexible=True)  # DeleteGroups: a byte becomes a structure
+    for c in broker.crowd(8):
+        with c, contextlib.suppress(ConnectionError):
+            c.send_bytes(empty_names)
+            assert c.is_closed()
+    peaks["DeleteGroups"] = broker.rss("VmHWM") >> 20
+    assert max(peaks.values()) < 80, f"MiB at most, {before >> 20} before: {peaks}"
+    works_after(broker)

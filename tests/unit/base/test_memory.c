@@ -101,6 +101,25 @@ static void an_embedded_block_comes_first_and_comes_back(void **state)
     mem_unpoison(mem, sizeof(mem));
 }
 
+static void an_arena_is_charged_for_what_it_holds_beyond_its_free_part(void **state)
+{
+    struct mem_budget b = { .limit = 1 };
+    struct arena a;
+    arena_init(&a);
+    a.budget = &b;
+    for (int round = 0; round < 2; round++) {
+        (void)arena_alloc(&a, 1000);
+        assert_int_equal(b.used, 0);
+        for (int i = 0; i < 300; i++) {
+            (void)arena_alloc(&a, i % 3 ? 1000 : 20000);
+            assert_int_equal(b.used, a.held > ARENA_FREE ? a.held - ARENA_FREE : 0);
+        }
+        assert_true(a.held > a.used && b.used > 0);
+        arena_free(&a);
+        assert_int_equal(b.used, 0);
+    }
+}
+
 static void arena_try_says_no_past_the_limit_and_to_absurd_sizes(void **state)
 {
     struct arena a;
@@ -248,6 +267,7 @@ int main(void)
         cmocka_unit_test(arena_pieces_are_aligned_and_do_not_overlap),
         cmocka_unit_test(a_steady_user_of_arenas_takes_nothing_new_from_the_system),
         cmocka_unit_test(an_embedded_block_comes_first_and_comes_back),
+        cmocka_unit_test(an_arena_is_charged_for_what_it_holds_beyond_its_free_part),
         cmocka_unit_test(arena_try_says_no_past_the_limit_and_to_absurd_sizes),
         cmocka_unit_test(arena_text_is_copied_and_null_stays_null),
         cmocka_unit_test(freed_memory_cannot_be_read_unnoticed),

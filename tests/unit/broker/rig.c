@@ -110,7 +110,11 @@ static void peer_on_close(void *conn, const char *reason, bool after)
 
 static void peer_on_pause(void *conn, bool on) { ((struct peer *)conn)->paused = on; }
 
-static const struct client_ops ops = { .send = peer_on_send, .close = peer_on_close, .pause = peer_on_pause };
+static bool peer_is_full(void *conn) { return ((struct peer *)conn)->full; }
+
+static const struct client_ops ops = {
+    .send = peer_on_send, .close = peer_on_close, .pause = peer_on_pause, .full = peer_is_full
+};
 
 struct peer *peer_open(struct rig *r)
 {

@@ -33,6 +33,7 @@ struct peer {
     int answers;
     int32_t correlation; /* of the last request */
     bool closed, paused;
+    bool full; /* answers wait: the broker is to make no more */
     const char *reason;
     struct {
         int16_t key, version;

@@ -301,6 +301,80 @@ static void bad_frames_close_their_connection_and_nothing_else(void **state)
 }
 
 /* Kafka parses what it knows and looks no further; librdkafka 2.16 asks for all topics with three bytes too many. */
+static void no_more_answers_are_made_while_others_wait_to_leave(void **state)
+{
+    struct rig *r = rig_open(1, "");
+    struct peer *p = peer_open(r);
+    struct metadata_request m = dflt_metadata_request;
+    struct metadata_request_topic t = dflt_metadata_request_topic;
+    t.name = S("t");
+    m.topics = &t;
+    m.topics_n = 1;
+    for (int i = 0; i < 4; i++)
+        (void)peer_send(p, API_METADATA, 9, &m); /* the first creates the topic; the others are behind it */
+    p->full = true;
+    peer_settle(r);
+    assert_int_equal(p->answers, 1);
+    assert_true(client_held_back(p->client));
+    client_go_on(p->client);
+    peer_settle(r);
+    assert_int_equal(p->answers, 1);
+    p->full = false;
+    client_go_on(p->client);
+    assert_int_equal(p->answers, 4);
+    assert_false(client_held_back(p->client));
+    peer_close(p);
+    rig_close(r);
+}
+
+/* Requests of one connection that wait are counted from their first byte, all requests from 64 KiB on, and nothing is left over. */
+static void requests_are_charged_while_they_last(void **state)
+{
+    enum { MANY = 200, NAMES = 5000 };
+    struct rig *r = rig_open(1, "");
+    struct peer *p = peer_open(r);
+    struct mem_budget *memory = broker_memory(r->broker);
+    struct metadata_request m = dflt_metadata_request;
+    m.topics = wire_array(&r->arena, metadata_request_topic, NAMES);
+    for (int i = 0; i < NAMES; i++) m.topics[i].name = i ? S("unknown topic") : S("t");
+    m.topics_n = 1;
+    for (int i = 0; i < MANY; i++) (void)peer_send(p, API_METADATA, 9, &m);
+    assert_in_range(memory->used, (MANY - 1) * 4096 - ARENA_FREE, MANY * 8192);
+    peer_settle(r);
+    assert_int_equal(p->answers, MANY);
+    assert_int_equal(memory->used, 0);
+
+    m.topics_n = NAMES;
+    m.topics[0].name = S("another"); /* to be created: it waits */
+    (void)peer_send(p, API_METADATA, 9, &m);
+    assert_in_range(memory->used, NAMES * sizeof *m.topics - ARENA_FREE, NAMES * sizeof *m.topics * 8);
+    peer_settle(r);
+    assert_int_equal(p->answers, MANY + 1);
+    assert_int_equal(memory->used, 0);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void a_request_that_says_more_than_memory_holds_closes_its_connection(void **state)
+{
+    enum { NAMES = 300000 };
+    struct rig *r = rig_open(1, "odradek.memory.max=8388608\n");
+    struct peer *p = peer_open(r), *q = peer_open(r);
+    struct delete_groups_request in = dflt_delete_groups_request;
+    log_threshold = LOG_ERROR;
+    in.groups_names = arena_array(&r->arena, struct slice, NAMES); /* a byte each on the wire, 16 here */
+    in.groups_names_n = NAMES / 2;
+    for (int i = 0; i < NAMES; i++) in.groups_names[i] = S("");
+    (void)peer_send(q, API_DELETE_GROUPS, 2, &in);
+    in.groups_names_n = NAMES;
+    (void)peer_send(p, API_DELETE_GROUPS, 2, &in);
+    assert_true(p->closed);
+    assert_false(q->closed);
+    peer_close(p);
+    peer_close(q);
+    rig_close(r);
+}
+
 static void bytes_behind_a_request_are_ignored(void **state)
 {
     static const uint8_t all[] = { 0, 3, 0, 13, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0 };
@@ -419,6 +493,9 @@ int main(void)
         cmocka_unit_test(an_idempotent_duplicate_gets_its_first_offset_and_a_gap_is_refused),
         cmocka_unit_test(incremental_sessions_tell_only_what_is_new),
         cmocka_unit_test(bad_frames_close_their_connection_and_nothing_else),
+        cmocka_unit_test(no_more_answers_are_made_while_others_wait_to_leave),
+        cmocka_unit_test(requests_are_charged_while_they_last),
+        cmocka_unit_test(a_request_that_says_more_than_memory_holds_closes_its_connection),
         cmocka_unit_test(bytes_behind_a_request_are_ignored),
         cmocka_unit_test(a_bad_frame_behind_a_produce_closes_after_its_answer_and_nothing_behind_it_starts),
         cmocka_unit_test(a_client_may_go_while_its_requests_wait),

@@ -554,6 +554,21 @@ static void an_encoding_that_fails_leaves_no_splice(void **state)
     assert_int_equal(e->out.ext_n, 0);
 }
 
+static void an_encoding_stops_at_its_limit(void **state)
+{
+    struct env *e = *state;
+    struct metadata_response m = dflt_metadata_response;
+    struct wire_out o = { .limit = 1000 };
+    m.topics_n = 10000;
+    m.topics = wire_array(&e->a, metadata_response_topic, m.topics_n);
+    assert_int_equal(wire_encode(&msg_metadata_response, 12, &m, &o), E_MESSAGE_TOO_LARGE);
+    assert_int_equal(o.b.n, 0);
+    assert_true(o.b.cap < 4096);
+    m.topics_n = 10;
+    assert_ok(wire_encode(&msg_metadata_response, 12, &m, &o));
+    wire_out_free(&o);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -585,6 +600,7 @@ int main(void)
         TEST(decoded_records_and_strings_are_borrowed_from_the_input),
         TEST(spliced_records_make_the_same_stream),
         TEST(an_encoding_that_fails_leaves_no_splice),
+        TEST(an_encoding_stops_at_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
