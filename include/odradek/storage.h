@@ -218,7 +218,7 @@ struct aborted_txn {
 };
 struct plog_read {
     int64_t offset;      /* in */
-    uint32_t max_bytes;  /* in; 0 = nothing but the offsets */
+    uint32_t max_bytes;  /* in; 0 = nothing but the offsets, or with whole_first one batch */
     bool whole_first;    /* in: the first batch is returned whole even when larger than max_bytes */
     enum read_upto upto; /* in */
     uint32_t copy_max;   /* in: up to so many bytes may come as a copy, when looking for their place has read them anyway */
@@ -233,9 +233,9 @@ struct plog_read {
 /* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE (also when the disk could not read: its directory goes offline), E_GONE,
  * E_NO_FILES, E_NO_MEMORY, E_CORRUPT, E_CORRUPT_MESSAGE (damage, and what follows it begins above offset). A fetch between watermark and end is empty without error. */
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
-/* Is a fetch from `offset` likely to return something, be it an error? False: it is at the end of what may be read. *bytes as plog_bytes, of the
- * same moment. Touches no file. */
-bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes);
+/* Is a fetch from `offset` likely to return something, be it an error? False: it is at the end of what may be read. *bytes as plog_bytes, and
+ * the last stable offset, of the same moment: what to watch from. Touches no file. */
+bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes, int64_t *stable);
 /* How many bytes a fetch from `offset` could return now; INT32_MAX when it begins in a segment that is not the newest one: such a fetch is not
  * worth waiting for more (as Kafka); and when it would fail. 0: nothing. No I/O for tail readers. */
 int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c);

@@ -354,8 +354,7 @@ void conn_ready(struct conn *c, unsigned events)
         size_t budget = READ_BUDGET;
         bool more = true;
         if (mem_short(c->nl->net->memory) && !oldest_partial(c)) conn_starve(c);
-        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved &&
-               c->out_bytes < c->nl->net->out_pause)
+        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && !conn_full(c))
             more = conn_read(c, &budget);
         if (more && budget == 0 && !c->closed) conn_defer(c);
         if (events & IO_HANGUP && !(events & IO_READ) && !c->closed) conn_close(c, NULL);

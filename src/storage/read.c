@@ -291,7 +291,7 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
         plog_offsets(p, &r->at);
         if (rc < 0) return r->at.gone ? E_GONE : rc;
     }
-    if (r->max_bytes == 0) {
+    if (r->max_bytes == 0 && !r->whole_first) {
         plog_offsets(p, &r->at);
         if (r->at.gone) return E_GONE;
         if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
@@ -309,6 +309,10 @@ again:
             return plog_read_failed(p, rc);
         }
         want = MAX(want, pl.size);
+    }
+    if (want == 0) { /* no bytes were asked for, and there is no whole batch */
+        seg_unref(&pl.seg);
+        return 0;
     }
     bool whole = n <= want;
     rc = deliver(p, r, &pl, MIN(n, want));
@@ -341,12 +345,13 @@ again:
     return 0;
 }
 
-bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes)
+bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes, int64_t *stable)
 {
     pthread_mutex_lock(&p->mu);
     bool news = p->gone || p->offline || p->broken || (!p->warm && !p->unmade) || offset < p->start || offset > p->end ||
                 offset < bound_offset(p, upto);
     *bytes = p->mark_bytes;
+    *stable = p->stable;
     pthread_mutex_unlock(&p->mu);
     return news;
 }

@@ -15,7 +15,7 @@ struct row {
     struct session_partition *sp;
     struct plog *log;
     struct watch watch;
-    int64_t bytes_seen; /* of its log, when it was last looked at */
+    int64_t bytes_seen, stable_seen; /* of its log, when it was last looked at: what comes after is heard of */
     struct file_range range;
     uint32_t n; /* bytes of records it answers with */
     int err;
@@ -109,12 +109,11 @@ enum req_next fetch_start(struct req *rq)
  * woken. With READ_STABLE a transaction's end may make many old bytes readable at once, so every move of the stable offset wakes. */
 static bool row_watch(struct req *rq, struct call *c, struct row *r, int64_t missing)
 {
-    struct plog_offsets at;
     if (c->upto == READ_WATERMARK)
         return plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), WATCH_BYTES,
                           r->bytes_seen + (missing + c->n - 1) / c->n);
-    plog_offsets(r->log, &at);
-    return plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), WATCH_STABLE, MAX(at.stable, r->sp->fetch_offset) + 1);
+    return plog_watch(r->log, &r->watch, req_home(rq), req_ticket(rq), WATCH_STABLE,
+                      MAX(r->stable_seen, r->sp->fetch_offset) + 1);
 }
 
 /* Whether there is enough to answer with, as far as can be told without reading. */
@@ -125,7 +124,7 @@ static bool enough(struct req *rq, struct call *c, int64_t *missing)
     for (int i = 0; i < c->n; i++) {
         struct row *r = &c->rows[i];
         struct plog_offsets at;
-        bool news = plog_has_news(r->log, r->sp->fetch_offset, c->upto, &r->bytes_seen); /* what comes in from here on wakes us */
+        bool news = plog_has_news(r->log, r->sp->fetch_offset, c->upto, &r->bytes_seen, &r->stable_seen);
         if (!news) continue;
         if (in->min_bytes <= 1 && !c->measured) return true; /* most fetches: to look for the place once is enough */
         int64_t n = plog_readable(r->log, r->sp->fetch_offset, c->upto, &r->sp->cursor);

@@ -128,6 +128,12 @@ static void what_was_read_to_find_the_place_comes_as_a_copy(void **state)
         }
     }
     assert_true(copies > 400 && ranges > 40); /* what is larger, or was not read on the way, is a range */
+    for (int first = 0; first < 2; first++) { /* no byte at all is asked for, but one batch there may be */
+        struct plog_read rd = { .offset = 3, .max_bytes = 0, .whole_first = first, .upto = READ_WATERMARK };
+        assert_ok(plog_read(p, &rd, NULL));
+        assert_true(first ? rd.range.n > 100 && rd.range.n < 300 : rd.range.n == 0);
+        range_release(&rd.range);
+    }
     plog_unref(&p);
     assert_ok(rig_close(&r));
     rig_free(&r);

@@ -44,7 +44,7 @@ static void a_promised_log_is_empty_and_its_first_record_stays(void **state)
     struct rig r;
     struct plog *v[3];
     int32_t epoch, found;
-    int64_t offset, ts, end, bytes;
+    int64_t offset, ts, end, bytes, stable;
     begin(&r, env, v, 3);
     for (int round = 0; round < 2; round++) { /* promised, and made */
         struct plog *p = v[1];
@@ -56,7 +56,7 @@ static void a_promised_log_is_empty_and_its_first_record_stays(void **state)
             assert_err(plog_read(p, &rd, NULL), from == 0 ? 0 : E_OFFSET_OUT_OF_RANGE);
             assert_int_equal(rd.range.n, 0);
         }
-        assert_false(plog_has_news(p, 0, READ_WATERMARK, &bytes));
+        assert_false(plog_has_news(p, 0, READ_WATERMARK, &bytes, &stable));
         assert_int_equal(plog_readable(p, 0, READ_WATERMARK, NULL), 0);
         assert_ok(plog_find_time(p, 5, READ_WATERMARK, &offset, &ts, &epoch));
         assert_int_equal(offset, -1);
