@@ -240,6 +240,22 @@ static void client_refuse(struct client *c, const char *reason)
     c->ops->close(c->conn, reason, true);
 }
 
+/* Kept out of the hot path's way. */
+__attribute__((noinline, cold)) static void answer_failed(struct req *rq, int rc)
+{
+    struct client *c = rq->client;
+    struct wire_out *out = &rq->shard->wire_scratch;
+    if (out->b.cap > SCRATCH_KEEP) wire_out_free(out);
+    if (rc == E_MESSAGE_TOO_LARGE) {
+        log_warn("broker", "answer is too large; closing", KV_STR("client", c->host), KV_STR("api", rq->api->name),
+                 KV_I64("max", rq->shard->broker->memory.limit));
+        client_refuse(c, "the answer is larger than odradek.memory.max");
+        return;
+    }
+    log_error("broker", "answer cannot be encoded", KV_STR("api", rq->api->name), KV_I64("version", rq->version), KV_ERR(rc));
+    client_refuse(c, "internal error");
+}
+
 /* Encodes rq's answer and hands it to net. */
 static void req_answer(struct req *rq)
 {
@@ -256,16 +272,8 @@ static void req_answer(struct req *rq)
     int rc = wire_encode(&msg_response_header, (int16_t)header_version, &head, out);
     if (rc == 0) rc = wire_encode(rq->api->out, rq->version, rq->out, out);
     if (rc == 0 && out->b.n + out->ext_n - 4 > INT32_MAX) rc = E_MESSAGE_TOO_LARGE;
-    if (rc != 0 && out->b.cap > SCRATCH_KEEP) wire_out_free(out);
-    if (rc == E_MESSAGE_TOO_LARGE) {
-        log_warn("broker", "answer is too large; closing", KV_STR("client", c->host), KV_STR("api", rq->api->name),
-                 KV_I64("max", s->broker->memory.limit));
-        client_refuse(c, "the answer is larger than odradek.memory.max");
-        return;
-    }
     if (rc != 0) {
-        log_error("broker", "answer cannot be encoded", KV_STR("api", rq->api->name), KV_I64("version", rq->version), KV_ERR(rc));
-        client_refuse(c, "internal error");
+        answer_failed(rq, rc);
         return;
     }
     struct reply r = { .bytes = { (char *)out->b.p, out->b.n }, .memory = &out->b, .ranges_n = out->splices_n };
