@@ -26,6 +26,8 @@ int broker_shards(const struct broker *b);
 struct meta *broker_meta(struct broker *b);
 /* odradek.memory.max: what requests hold, and what net holds for them. */
 struct mem_budget *broker_memory(struct broker *b);
+/* Memory is short: fetches that wait, and hold more than ARENA_FREE, answer with what there is. Any thread; soon. */
+void broker_relieve(struct broker *b);
 struct logs *broker_logs(struct broker *b);
 /* Any thread: every waiting request is answered now, new ones are not started; `drained` is called on each shard's loop when it has nothing
  * left to answer. Then stop the loops and call broker_close: clean stop (J18), blocks. */

@@ -473,13 +473,15 @@ void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n
 
 /* ---- draining -------------------------------------------------------------------------------------------------------------------- */
 
-static void drain_line(struct list *line)
+/* What waits and can do with what there is, if it holds more than so much, answers. */
+static void cut_waits(struct list *line, size_t more_than)
 {
     /* Each expired request may end and leave the line, and take unstarted ones with it: start over until nothing is left to expire. */
 again:
     list_each (l, line) {
         struct req *rq = container_of(l, struct req, link);
         if (!rq->started || rq->ended || rq->expired || !rq->api || !(rq->api->flags & API_WAKES_ON_DRAIN)) continue;
+        if (more_than && rq->arena.held <= more_than) continue;
         rq->expired = true;
         req_run(rq);
         goto again;
@@ -493,15 +495,39 @@ static void shard_drain(struct post *p)
     list_each_safe (l, next, &s->clients) {
         struct client *c = container_of(l, struct client, link);
         c->pumping = true; /* so that it is not freed under us */
-        drain_line(&c->line);
+        cut_waits(&c->line, 0);
         client_drop_unstarted(c);
         c->pumping = false;
         client_pump(c);
     }
     coordinator_drain(s->broker->coordinator, s);
-    drain_line(&s->parked);
+    cut_waits(&s->parked, 0);
     s->drain_told = true;
     shard_drain_check(s);
+}
+
+static void shard_relieve(struct post *p)
+{
+    struct shard *s = container_of(p, struct shard, relief_post);
+    atomic_store(&s->relieving, false);
+    list_each_safe (l, next, &s->clients) {
+        struct client *c = container_of(l, struct client, link);
+        if (list_empty(&c->line) || c->pumping) continue;
+        c->pumping = true; /* so that it is not freed under us */
+        cut_waits(&c->line, ARENA_FREE);
+        c->pumping = false;
+        client_pump(c);
+    }
+}
+
+void broker_relieve(struct broker *b)
+{
+    for (int i = 0; i < b->shards_n; i++) {
+        struct shard *s = b->shards[i];
+        if (atomic_exchange(&s->relieving, true)) continue;
+        s->relief_post.fn = shard_relieve;
+        loop_post(s->loop, &s->relief_post);
+    }
 }
 
 void broker_drain(struct broker *b, void (*drained)(struct shard *s, void *arg), void *arg)

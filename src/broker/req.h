@@ -22,7 +22,7 @@ typedef enum req_next req_step(struct req *rq);
 
 enum api_flags {
     API_OVERLAPS = BIT(0),       /* the next request with this flag may start once this one called req_let_next */
-    API_WAKES_ON_DRAIN = BIT(1), /* its wait ends at once when the broker drains (as if expired) */
+    API_WAKES_ON_DRAIN = BIT(1), /* its wait ends at once when the broker drains, or needs the memory it holds (as if expired) */
 };
 struct api {                          /* a row of api_table.h */
     int16_t key, min, max, shown_min; /* shown_min: what ApiVersions says (Produce: 0) */

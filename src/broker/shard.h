@@ -46,6 +46,8 @@ struct shard {
     void (*drained)(struct shard *s, void *arg);
     void *drained_arg;
     struct post drain_post;
+    struct post relief_post;
+    _Atomic bool relieving; /* relief_post is on its way */
 };
 
 struct client {

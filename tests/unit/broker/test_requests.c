@@ -300,7 +300,6 @@ static void bad_frames_close_their_connection_and_nothing_else(void **state)
     rig_close(r);
 }
 
-/* Kafka parses what it knows and looks no further; librdkafka 2.16 asks for all topics with three bytes too many. */
 static void no_more_answers_are_made_while_others_wait_to_leave(void **state)
 {
     struct rig *r = rig_open(1, "");
@@ -375,6 +374,7 @@ static void a_request_that_says_more_than_memory_holds_closes_its_connection(voi
     rig_close(r);
 }
 
+/* Kafka parses what it knows and looks no further; librdkafka 2.16 asks for all topics with three bytes too many. */
 static void bytes_behind_a_request_are_ignored(void **state)
 {
     static const uint8_t all[] = { 0, 3, 0, 13, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0 };
@@ -465,6 +465,34 @@ static void ten_thousand_parked_fetches_make_an_append_no_dearer(void **state)
     rig_close(r);
 }
 
+/* Else what they hold may keep the produces out that they wait for. */
+static void with_memory_short_large_parked_fetches_answer(void **state)
+{
+    enum { PARTS = 1000 };
+    struct rig *r = rig_open(1, "");
+    struct peer *p = peer_open(r), *q = peer_open(r);
+    peer_create_topic(p, "t", PARTS);
+    struct fetch_request *in = fetch_of(r, "t", 0, 0, 60 * 1000, 1);
+    (void)peer_send(q, API_FETCH, 12, in);
+    in->topics->partitions = wire_array(&r->arena, fetch_request_fetch_partition, PARTS);
+    in->topics->partitions_n = PARTS;
+    for (int i = 0; i < PARTS; i++) {
+        in->topics->partitions[i] = dflt_fetch_request_fetch_partition;
+        in->topics->partitions[i].partition = i;
+        in->topics->partitions[i].partition_max_bytes = 1000;
+    }
+    (void)peer_send(p, API_FETCH, 12, in);
+    assert_null(peer_take(p, 100 * 1000));
+    broker_relieve(r->broker);
+    struct fetch_response *f = peer_take(p, 100 * 1000);
+    assert_non_null(f);
+    assert_int_equal(f->responses[0].partitions_n, PARTS);
+    assert_null(peer_take(q, 100 * 1000)); /* it holds next to nothing */
+    peer_close(p);
+    peer_close(q);
+    rig_close(r);
+}
+
 static void draining_answers_parked_fetches_at_once(void **state)
 {
     struct rig *r = rig_open(10, NULL);
@@ -500,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_bad_frame_behind_a_produce_closes_after_its_answer_and_nothing_behind_it_starts),
         cmocka_unit_test(a_client_may_go_while_its_requests_wait),
         cmocka_unit_test(ten_thousand_parked_fetches_make_an_append_no_dearer),
+        cmocka_unit_test(with_memory_short_large_parked_fetches_answer),
         cmocka_unit_test(draining_answers_parked_fetches_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
