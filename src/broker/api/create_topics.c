@@ -9,6 +9,7 @@ struct call {
     struct meta_change change;
     struct req *rq;
     struct described_cache described;
+    bool *again; /* rows of a name that an earlier row has: all of them get one answer */
 };
 
 static int row_fail(struct create_topics_response_creatable_topic_result *o, int err, struct slice message)
@@ -146,10 +147,25 @@ static int create_row(struct req *rq, struct meta_edit *e, const struct create_t
     int rc = topic_conf_check(im->conf, check, n, &w);
     if (rc) return row_fail(o, rc, arena_copy(a, slice_of(w.text)));
     if (!in->validate_only) o->topic_id = edit_create_topic(e, t->name, partitions, kv, n);
+    o->error_message = (struct slice){ 0 }; /* null */
     o->num_partitions = partitions;
     o->replication_factor = 1;
     fill_configs(rq, im->conf, kv, n, o);
     return 0;
+}
+
+/* Kafka's ReplicationControlManager takes no more than so many partitions in one request. */
+static bool too_many(const struct create_topics_request *in, const struct create_topics_response *out, const struct conf *conf)
+{
+    enum { PARTITIONS_MAX = 10000 };
+    int64_t n = 0;
+    for (int i = 0; i < in->topics_n; i++) {
+        const struct create_topics_request_creatable_topic *t = &in->topics[i];
+        if (out->topics[i].error_code) continue;
+        if (t->num_partitions != -1) n += t->num_partitions;
+        else n += t->assignments_n > 0 ? t->assignments_n : conf_i64(conf, CONF_NUM_PARTITIONS);
+    }
+    return n > PARTITIONS_MAX;
 }
 
 static int create_run(struct meta_change *change, struct meta_edit *e)
@@ -158,6 +174,10 @@ static int create_run(struct meta_change *change, struct meta_edit *e)
     const struct create_topics_request *in = rq->in;
     struct create_topics_response *out = rq->out;
     struct call *c = rq->call;
+    bool refuse = too_many(in, out, edit_image(e)->conf);
+    for (int i = 0; i < in->topics_n && refuse; i++)
+        if (!out->topics[i].error_code)
+            (void)row_fail(&out->topics[i], E_POLICY_VIOLATION, S("Excessively large number of partitions per request."));
     c->described = (struct described_cache){ .a = &rq->arena };
     for (int i = 0; i < in->topics_n; i++)
         if (!out->topics[i].error_code) (void)create_row(rq, e, &in->topics[i], &out->topics[i]);
@@ -177,6 +197,10 @@ static enum req_next create_topics_answer(struct req *rq)
         out->topics[i].topic_id = UUID_ZERO;
         out->topics[i].configs_n = 0;
     }
+    int n = 0;
+    for (int i = 0; i < out->topics_n; i++)
+        if (!c->again[i]) out->topics[n++] = out->topics[i];
+    out->topics_n = n;
     return REQ_DONE;
 }
 
@@ -195,6 +219,8 @@ static bool named_eq(const struct map_node *n, const void *key)
 static void refuse_duplicates(struct req *rq)
 {
     struct create_topics_response *out = rq->out;
+    struct call *c = rq->call;
+    c->again = arena_array(&rq->arena, bool, out->topics_n);
     struct map seen = { 0 };
     struct arena scratch;
     arena_init(&scratch);
@@ -210,6 +236,7 @@ static void refuse_duplicates(struct req *rq)
         }
         int rows[] = { container_of(n, struct named, node)->row, i };
         for (int k = 0; k < 2; k++) (void)row_fail(&out->topics[rows[k]], E_INVALID_REQUEST, S("Duplicate topic name."));
+        c->again[i] = true;
     }
     map_free(&seen);
     arena_free(&scratch);

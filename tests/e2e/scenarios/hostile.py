@@ -218,6 +218,12 @@ def topic_names_follow_kafkas_rules(t):
         assert c.create_topic(t.name + "-r", replication=3) == INVALID_REPLICATION_FACTOR
         assert c.create_topic(t.name + "-c", configs={"no.such.key": "1"}) == INVALID_CONFIG
         assert c.create_topic(t.name + "-c", configs={"retention.ms": "soon"}) == INVALID_CONFIG
+        assert c.create_topic(t.name + "-m", partitions=10001) == POLICY_VIOLATION, "more than Kafka takes at once"
+        twice = [string(n) + i32(1) + i16(1) + array([]) + array([]) for n in (t.name + "-t", t.name + "-o", t.name + "-t")]
+        r = c.call(CREATE_TOPICS, 4, array(twice) + i32(30000) + i8(0))
+        r.i32()
+        answers = {(name, error, message) for name, error, message in r.array(lambda: (r.string(), r.i16(), r.string()))}
+        assert answers == {(t.name + "-t", INVALID_REQUEST, "Duplicate topic name."), (t.name + "-o", 0, None)}, answers
 
 
 @scenario()
