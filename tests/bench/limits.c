@@ -83,7 +83,7 @@ static void *echo_server(void *arg)
     struct server *s = arg;
     struct epoll_event events[CONNS_MAX], e = { .events = EPOLLIN };
     size_t have[CONNS_MAX] = { 0 };
-    int fds[CONNS_MAX], ep = epoll_create1(0), one = 1;
+    int fds[CONNS_MAX] = { 0 }, ep = epoll_create1(0), one = 1;
     double cpu = cpu_thread();
     for (int i = 0; i < s->conns; i++) {
         fds[i] = accept(s->listener, NULL, NULL);
@@ -420,8 +420,10 @@ static void ingest(const char *dir, size_t block, int conns, int in_flight)
             uint8_t answers[ANSWER * 64];
             ssize_t k = recv(fds[c], answers, sizeof(answers), MSG_DONTWAIT);
             if (k <= 0) continue;
-            for (have[c] += (size_t)k; have[c] >= ANSWER; have[c] -= ANSWER, blocks++)
+            for (have[c] += (size_t)k; have[c] >= ANSWER; have[c] -= ANSWER) {
                 if (send(fds[c], buffer, block, MSG_NOSIGNAL) < 0) die("send: %s", strerrordesc_np(errno));
+                blocks += 1;
+            }
         }
     }
     double took = since(began);
