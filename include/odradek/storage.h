@@ -111,7 +111,7 @@ int logs_close(struct logs *l, int64_t broker_epoch);
 /* Called on a worker whenever a directory goes offline (failed sync or EIO; J6), and for those that are; all_gone when it was the last one. */
 void logs_on_offline(struct logs *l, void (*fn)(void *arg, int dir, bool all_gone), void *arg);
 
-/* Called, on any thread, whenever plog_broken of some log begins to say so. Said when the start has opened every log there is: from now on logs
+/* Called, on any thread, whenever plog_broken of some log begins to say so, and at once if one's does already. Said when the start has opened every log there is: from now on logs
  * that a clean start trusted are looked into, one after the other, on a worker, and it may be noted (odradek.runs) that all are in order. */
 void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg);
 
@@ -177,7 +177,7 @@ void plog_commit(struct plog *p);
 int plog_wait_durable(struct plog *p, int64_t offset);
 
 /* Watches (STYLE.md §3): armed watches stay armed until unwatched, and poke `who` whenever what they wait on has moved to or past `offset`,
- * or the log is gone or offline. One node per loop and log; nothing here is proportional to the number of watchers at the appender.
+ * or the log is gone, offline or broken. One node per loop and log; nothing here is proportional to the number of watchers at the appender.
  * At home. A watch holds a reference of its log. */
 enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE, WATCH_BYTES /* what plog_bytes counts */, WATCH_KINDS };
 struct watch {        /* zero it to initialise */

@@ -698,14 +698,18 @@ int mlog_replay(struct mlog *l, struct replay *r, struct why *why_)
 
 int mlog_append(struct mlog *l, struct bytes *batches, int32_t records)
 {
-    if (l->lead.n) {
+    size_t lead = l->lead.n;
+    if (lead > 0) {
         bytes_put(&l->lead, batches->p, batches->n);
         records += l->lead_records;
         batches = &l->lead;
     }
     struct append a = { .log = l->log, .bytes = batches->p, .n = batches->n, .records = records, .origin = APPEND_COORDINATOR };
     int rc = plog_append_now(l->log, &a);
-    if (rc) return rc;
+    if (rc) {
+        l->lead.n = lead; /* for the next ones */
+        return rc;
+    }
     assert(a.first + l->lead_records == atomic_load(&l->end)); /* nobody else appends */
     atomic_store(&l->end, a.last + 1);
     l->since_snapshot += (int64_t)batches->n;

@@ -619,6 +619,12 @@ void logs_on_broken(struct logs *l, void (*fn)(void *arg), void *arg)
     l->house.on_broken = fn;
     l->house.on_broken_arg = arg;
     pthread_mutex_unlock(&l->house.mu);
+    bool any = false; /* before there was anybody to tell */
+    int n;
+    struct plog **v = logs_all(l, &n);
+    for (int i = 0; i < n && !any; i++) any = plog_broken(v[i]) < 0;
+    logs_drop(v, n);
+    if (any) fn(arg);
     atomic_store(&l->opened, true);
     atomic_store(&l->house.look_due_us, now_us(l) + LATER_US);
     house_kick(l);

@@ -628,7 +628,7 @@ static int put_new(struct plog *p, const char *name, struct slice text, struct w
     struct fs *fs = p->logs->fs;
     char path[SEG_PATH];
     snprintf(path, sizeof(path), "%s/%s", p->path, name);
-    int fd = fs->open(fs, path, FS_WRITE | FS_CREATE), rc = MIN(fd, 0);
+    int fd = dir_open(p->dir, path, FS_WRITE | FS_CREATE), rc = MIN(fd, 0);
     if (fd >= 0) {
         struct iovec v = { (void *)(uintptr_t)text.p, text.n };
         rc = fs->pwritev(fs, fd, &v, 1, 0);
@@ -637,7 +637,42 @@ static int put_new(struct plog *p, const char *name, struct slice text, struct w
     return rc < 0 ? why(w, err_of_errno(rc), "%s: %s", path, err_text(rc)) : 0;
 }
 
-static bool holds_nothing(struct plog *p);
+static int holds_nothing(struct plog *p);
+static int set_stray(struct plog *p, struct why *w);
+
+/* p's directory for create_files. A promised log may find one in its place: of an attempt before, that could not clear up after itself, or somebody put
+ * it there since. */
+static int create_dir(struct plog *p, struct why *w)
+{
+    struct fs *fs = p->logs->fs;
+    int rc = fs->mkdir(fs, p->path), found = 0;
+    if (rc == -EEXIST && plog_unmade(p)) {
+        if ((found = set_stray(p, w)) < 0) return found;
+        if (found > 0) rc = fs->mkdir(fs, p->path);
+        else if ((found = holds_nothing(p)) > 0) rc = 0;
+        else if (found < 0) return why(w, found, "%s: %s", p->path, err_text(found));
+    }
+    return rc < 0 ? why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc)) : 0;
+}
+
+/* What create_files made goes again: by name, which takes no descriptor. */
+static void unmake_files(struct plog *p)
+{
+    static const char *const names[] = { PARTMETA_FILE, EPOCHS_FILE };
+    struct fs *fs = p->logs->fs;
+    char path[SEG_PATH];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", p->path, names[i]);
+        (void)fs->unlink(fs, path);
+    }
+    for (enum seg_file f = SEG_LOG; f <= SEG_TIME; f++) {
+        seg_path_in(p->path, 0, f, path);
+        (void)fs->unlink(fs, path);
+    }
+    (void)fs->rmdir(fs, p->path);
+    while (p->segs_n > 0) seg_unref(&p->segs[--p->segs_n]);
+    epochs_free(&p->epochs);
+}
 
 /* Directory, partition.metadata, empty segment, leader-epoch-checkpoint. What they need no atomic writing for: until create_sync returned nothing is
  * appended, and a start that finds them half there, of a log that holds nothing, makes them anew (K6). The log is not listed yet. */
@@ -648,17 +683,15 @@ static int create_files(struct plog *p, struct why *w)
     pthread_mutex_lock(&p->mu);
     int32_t epoch = p->leader_epoch;
     pthread_mutex_unlock(&p->mu);
-    int rc = fs->mkdir(fs, p->path);
-    if (rc == -EEXIST && plog_unmade(p) && holds_nothing(p))
-        rc = 0; /* an attempt before this one, that could not clear up after itself */
-    if (rc < 0) return why(w, err_of_errno(rc), "%s: %s", p->path, err_text(rc));
+    int rc = create_dir(p, w);
+    if (rc < 0) return rc;
     partmeta_format(p->topic_id, &text); /* first: Kafka takes a directory without it for a stray */
     rc = put_new(p, PARTMETA_FILE, (struct slice){ (const char *)text.p, text.n }, w);
     if (rc == 0) rc = recover_first_segment(p, 0, w);
     for (enum seg_file f = SEG_OFF; rc == 0 && f <= SEG_TIME; f++) {
         char path[SEG_PATH];
         seg_path(p->segs[0], f, path);
-        int fd = fs->open(fs, path, FS_WRITE | FS_CREATE);
+        int fd = dir_open(p->dir, path, FS_WRITE | FS_CREATE);
         if (fd >= 0) fs->close(fs, fd);
         else rc = why(w, err_of_errno(fd), "%s: %s", path, err_text(fd));
     }
@@ -668,10 +701,7 @@ static int create_files(struct plog *p, struct why *w)
         rc = put_new(p, EPOCHS_FILE, (struct slice){ (const char *)text.p, text.n }, w);
     }
     bytes_free(&text);
-    if (rc == 0) return 0;
-    fs_remove_tree(fs, p->path);
-    while (p->segs_n > 0) seg_unref(&p->segs[--p->segs_n]);
-    epochs_free(&p->epochs);
+    if (rc < 0) unmake_files(p);
     return rc;
 }
 
@@ -725,26 +755,32 @@ static int create_sync(struct plog *p, bool start)
     return rc == 0 || rc == E_OFFLINE ? rc : dir_fail(p->dir, "new partition", p->path, rc);
 }
 
-/* No file of it says that it ever held a record. */
-static bool holds_nothing(struct plog *p)
+/* Whether no file of its directory says that it ever held a record: 1, 0, or why that cannot be told: E_NO_FILES, E_NO_MEMORY, E_IO. Of a log that is
+ * not made yet the checkpoints know a former one of the name, if any, and it has no files but those that create_files makes. */
+static int holds_nothing(struct plog *p)
 {
     struct fs *fs = p->logs->fs;
+    struct log_dir *d = p->dir;
     struct arena a;
     struct slice *names;
-    int n;
+    int n = 0;
+    bool unmade = plog_unmade(p);
+    if (!unmade && checkpoint_find(d->recovery, d->recovery_n, slice_of(p->topic), p->partition) > 0) return 0;
     arena_init(&a);
-    bool nothing = checkpoint_find(p->dir->recovery, p->dir->recovery_n, slice_of(p->topic), p->partition) <= 0 &&
-                   fs->list(fs, p->path, &a, &names, &n) == 0;
+    int rc = fs->list(fs, p->path, &a, &names, &n);
+    while ((rc == -EMFILE || rc == -ENFILE) && fd_spare(&d->fds)) rc = fs->list(fs, p->path, &a, &names, &n);
+    bool nothing = rc == 0;
     for (int i = 0; nothing && i < n; i++) {
         int64_t base;
         struct fs_stat st;
         int f = seg_name_parse(names[i], &base);
-        if (f < 0) continue;
-        nothing = base == 0 && f != SEG_SNAPSHOT &&
-                  fs->stat(fs, arena_printf(&a, "%s/" S_FMT, p->path, S_ARG(names[i])).p, &st) == 0 && st.size == 0;
+        if (f < 0) nothing = !unmade || slice_eq(names[i], S(PARTMETA_FILE)) || slice_eq(names[i], S(EPOCHS_FILE));
+        else
+            nothing = base == 0 && f != SEG_SNAPSHOT &&
+                      fs->stat(fs, arena_printf(&a, "%s/" S_FMT, p->path, S_ARG(names[i])).p, &st) == 0 && st.size == 0;
     }
     arena_free(&a);
-    return nothing;
+    return rc == -EIO || open_passes(rc) ? err_of_errno(rc) : nothing;
 }
 
 static bool is_metadata(const struct plog *p) { return slice_eq(slice_of(p->topic), METADATA_TOPIC); }
@@ -761,8 +797,9 @@ int logs_look_into(struct plog *p, struct why *w)
         return why(w, rc, "%s: %s", p->path, rc == E_EXISTS ? "not a directory" : err_text(rc));
     }
     rc = partmeta_read(p->logs->fs, p->path, &id, w);
-    if (rc == E_NOT_FOUND ||
-        (rc == E_CORRUPT && holds_nothing(p))) { /* a creation that a crash cut short, or of ZooKeeper's time */
+    int nothing = rc == E_CORRUPT ? holds_nothing(p) : 0;
+    if (nothing < 0) return why(w, nothing, "%s: %s", p->path, err_text(nothing));
+    if (rc == E_NOT_FOUND || nothing > 0) { /* a creation that a crash cut short, or of ZooKeeper's time */
         if (!uuid_is_zero(p->topic_id)) {
             if ((rc = remove_marker(d)) == 0) rc = partmeta_write(p->logs->fs, p->path, p->topic_id);
             if (rc < 0) return why(w, rc, "%s: partition.metadata: %s", p->path, err_text(rc));
@@ -821,10 +858,13 @@ static int set_stray(struct plog *p, struct why *w)
     struct fs *fs = p->logs->fs;
     struct uuid id;
     char name[PARTNAME_MAX], path[SEG_PATH];
-    if (uuid_is_zero(p->topic_id) || partmeta_read(fs, p->path, &id, NULL) < 0 || uuid_eq(id, p->topic_id)) return 0;
+    if (uuid_is_zero(p->topic_id)) return 0;
+    int rc = partmeta_read(fs, p->path, &id, w);
+    if (err_passes(rc)) return rc;
+    if (rc < 0 || uuid_eq(id, p->topic_id)) return 0;
     partname_format_kind(name, slice_of(p->topic), p->partition, PARTNAME_STRAY, rnd_uuid(p->logs->world->rnd));
     snprintf(path, sizeof(path), "%s/%s", p->dir->path, name);
-    int rc = remove_marker(p->dir);
+    rc = remove_marker(p->dir);
     if (rc < 0) return why(w, rc, "%s: clean marker: %s", p->dir->path, err_text(rc));
     forget_entry(p->dir, slice_of(p->topic), p->partition);
     rc = forgotten_durably(p->dir); /* its recovery point shall not be taken for the new log's */
@@ -1030,7 +1070,11 @@ static void sync_new(struct logs *l, struct plog **outs, int *errs, int n)
     int *later = mem_zalloc((size_t)MAX(n, 1) * sizeof(*later)), *of = mem_zalloc((size_t)MAX(n, 1) * sizeof(*of));
     int k = 0;
     for (int i = 0; i < n; i++) {
-        if (!outs[i] || !outs[i]->fresh || plog_unmade(outs[i])) continue;
+        if (!outs[i] || plog_unmade(outs[i])) continue;
+        pthread_mutex_lock(&outs[i]->mu); /* after `unmade`: a promised one may be made meanwhile, and in use */
+        bool mine = outs[i]->fresh;
+        pthread_mutex_unlock(&outs[i]->mu);
+        if (!mine) continue;
         dirs[outs[i]->dir->i] = true;
         of[k] = i;
         fresh[k++] = outs[i];
@@ -1154,6 +1198,21 @@ int logs_partition(struct logs *l, const struct plog_spec *spec, struct plog **o
     return rc < 0 ? why(w, rc, rc == E_OFFLINE ? "log directory is offline" : "not made durable: %s", err_text(rc)) : 0;
 }
 
+/* p is deleted before it was made: whether what stands at its path may go. 0: it is of p, or there is nothing; or an error. */
+static int unmade_deleted(struct plog *p)
+{
+    struct fs *fs = p->logs->fs;
+    struct fs_stat st;
+    struct uuid id;
+    int rc = p->segs_n > 0 ? -ENOENT : fs->stat(fs, p->path, &st);
+    if (rc == -ENOENT) return 0;
+    if (rc == 0 && !st.is_dir) return E_EXISTS;
+    rc = partmeta_read(fs, p->path, &id, NULL);
+    if (rc == 0) return uuid_eq(id, p->topic_id) ? 0 : E_INCONSISTENT_TOPIC_ID;
+    if (!err_passes(rc) && rc != E_IO) rc = holds_nothing(p);
+    return rc > 0 ? 0 : rc == 0 ? E_EXISTS : plog_read_failed(p, rc);
+}
+
 int logs_delete_partition(struct logs *l, struct plog *p)
 {
     struct fs *fs = l->fs;
@@ -1168,7 +1227,7 @@ int logs_delete_partition(struct logs *l, struct plog *p)
 
     pthread_mutex_lock(&p->maint);
     bool unmade = plog_unmade(p);
-    int rc = unmade ? 0 : plog_list_deleted(p), known = rc; /* the directory may be another topic's */
+    int rc = unmade ? unmade_deleted(p) : plog_list_deleted(p), known = rc; /* the directory may be another topic's */
     if (rc == E_OFFLINE) rc = 0;
     leave(plog_ref(p));
     journal_gone(p); /* its deletion is durable in the metadata log (J7) */

@@ -179,6 +179,7 @@ int plog_break(struct plog *p, int rc, const struct why *why)
     p->broken = rc;
     bool tell = !p->gone;
     pthread_mutex_unlock(&p->mu);
+    plog_notify(p);
     if (tell && rc != E_INCONSISTENT_TOPIC_ID) atomic_store(&p->dir->unopened, true);
     pthread_mutex_lock(&h->mu);
     void (*fn)(void *arg) = tell ? h->on_broken : NULL;

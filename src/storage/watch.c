@@ -23,7 +23,8 @@ static void node_fire(struct post *po)
 
     atomic_store(&nd->posted, false); /* before looking: a later move posts again */
     pthread_mutex_lock(&p->mu);
-    for (int on = 0; on < WATCH_KINDS; on++) reached[on] = p->gone || p->offline ? INT64_MAX : point(p, (enum watch_on)on);
+    for (int on = 0; on < WATCH_KINDS; on++)
+        reached[on] = p->gone || p->offline || p->broken ? INT64_MAX : point(p, (enum watch_on)on);
     pthread_mutex_unlock(&p->mu);
     for (int on = 0; on < WATCH_KINDS; on++)
         list_each (it, &nd->on[on]) {
@@ -100,7 +101,7 @@ bool plog_watch(struct plog *p, struct watch *w, struct waker *home, ticket who,
     if (!atomic_load_explicit(&nd->armed, memory_order_relaxed)) atomic_store(&nd->armed, true);
 
     pthread_mutex_lock(&p->mu);
-    bool reached = p->gone || p->offline || point(p, on) >= offset;
+    bool reached = p->gone || p->offline || p->broken || point(p, on) >= offset;
     pthread_mutex_unlock(&p->mu);
     if (reached) plog_unwatch(w);
     return !reached;

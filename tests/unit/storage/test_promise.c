@@ -1,8 +1,9 @@
 /* Logs that are promised: there at once, empty; their files before their first record, behind, or by a clean stop. */
 #include "internal.h"
+#include "partmeta.h"
 #include "rig.h"
 
-enum { MANY = 5 };
+enum { MANY = 6 };
 
 static void promise(struct rig *r, struct plog **v, int n)
 {
@@ -138,6 +139,7 @@ static void what_cannot_be_made_now_is_made_later(void **state)
         int err, told;
     } cases[] = { { SIM_MKDIR, -ENOSPC, E_NO_SPACE },
                   { SIM_OPEN, -EMFILE, E_NO_FILES },
+                  { SIM_OPEN | SIM_LIST | SIM_UNLINK | SIM_RMDIR, -EMFILE, E_NO_FILES }, /* nor cleared up, nor looked into */
                   { SIM_PWRITEV, -ENOSPC, E_NO_SPACE },
                   { SIM_SYNC_DIR, -EMFILE, E_NO_FILES } };
     struct test_env *env = *state;
@@ -147,16 +149,120 @@ static void what_cannot_be_made_now_is_made_later(void **state)
     begin(&r, env, v, MANY);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = cases[i].err, .ops = cases[i].op, .path = "/t-" });
-        assert_err(rig_produce(&r, v[i], RIG_BATCH(), "no", &first), cases[i].told);
+        for (int again = 0; again < 2; again++) assert_err(rig_produce(&r, v[i], RIG_BATCH(), "no", &first), cases[i].told);
         assert_int_equal(rig_offsets(v[i]).end, 0);
         assert_false(rig_offsets(v[i]).offline);
         sim_fault(r.w, (struct sim_fault){ 0 });
         assert_int_equal(rig_put(&r, v[i], RIG_BATCH(), "yes"), 0);
     }
     sim_run(r.w, 3000000);
-    assert_true(there(env, "t-4/partition.metadata"));
+    assert_true(there(env, "t-5/partition.metadata"));
     drop(v, MANY);
     assert_ok(rig_close(&r));
+    assert_true(there(env, ".kafka_cleanshutdown"));
+    rig_free(&r);
+}
+
+/* An attempt that opens nothing leaves nothing either: to clear up takes no descriptor. */
+static void an_attempt_without_descriptors_leaves_nothing(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *v[3];
+    static const int opened[] = { 0, 1, 3 }; /* before there are none: none of its files, some */
+    begin(&r, env, v, 3);
+    for (int i = 0; i < 3; i++) {
+        char part[8];
+        snprintf(part, sizeof(part), "/t-%d", i);
+        sim_fault(r.w, (struct sim_fault){
+                           .nth = opened[i] + 1, .sticky = true, .err = -EMFILE, .ops = SIM_OPEN | SIM_LIST, .path = part });
+        assert_err(plog_warm(v[i]), E_NO_FILES);
+        sim_fault(r.w, (struct sim_fault){ 0 });
+        assert_false(there(env, part + 1));
+        assert_ok(plog_warm(v[i]));
+    }
+    drop(v, 3);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
+/* Checkpoints of this start that name a former log of the name are not asked of a new one that is half made. */
+static void what_a_former_log_held_is_not_taken_for_the_new_ones(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *v[1];
+    begin(&r, env, v, 1);
+    assert_int_equal(rig_put(&r, v[0], RIG_BATCH(), "old"), 0);
+    drop(v, 1);
+    assert_ok(rig_close(&r));
+    assert_non_null(strstr(test_read(env, test_path(env, CHECKPOINT_RECOVERY)), "t 0 1\n"));
+    assert_ok(fs_remove_tree(r.w->fs, test_path(env, "t-0")));
+    rig_begin(&r);
+    promise(&r, v, 1);
+    sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EMFILE, .ops = SIM_OPEN | SIM_RMDIR, .path = "/t-0" });
+    assert_err(plog_warm(v[0]), E_NO_FILES);
+    sim_fault(r.w, (struct sim_fault){ 0 });
+    assert_true(there(env, "t-0"));
+    assert_int_equal(rig_put(&r, v[0], RIG_BATCH(), "new"), 0);
+    drop(v, 1);
+    assert_ok(rig_close(&r));
+    assert_true(there(env, ".kafka_cleanshutdown"));
+    rig_free(&r);
+}
+
+/* Somebody puts a directory there, of a topic with this id. */
+static void put_there(struct test_env *env, const char *name, struct uuid id, const char *file)
+{
+    struct fs *fs = env->world->fs;
+    assert_ok(fs_mkdirs(fs, test_path(env, name)));
+    if (!uuid_is_zero(id)) assert_ok(partmeta_write(fs, test_path(env, name), id));
+    assert_ok(fs_write_file(fs, arena_printf(&env->arena, "%s/%s", test_path(env, name), file).p, S("of somebody")));
+}
+
+static void another_topics_directory_in_the_place_is_set_aside(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *v[1];
+    struct slice *names;
+    int n, kept = 0;
+    begin(&r, env, v, 1);
+    put_there(env, "t-0", (struct uuid){ { 8 } }, "00000000000000000000.log");
+    assert_int_equal(rig_put(&r, v[0], RIG_BATCH(), "mine"), 0);
+    assert_string_equal(rig_all(&r, &env->arena, v[0], READ_END), "mine@0");
+    assert_ok(r.w->fs->list(r.w->fs, env->dir, &env->arena, &names, &n));
+    for (int i = 0; i < n; i++) {
+        if (!strstr(arena_printf(&env->arena, S_FMT, S_ARG(names[i])).p, "-stray")) continue;
+        const char *path = arena_printf(&env->arena, "%s/" S_FMT "/00000000000000000000.log", env->dir, S_ARG(names[i])).p;
+        assert_string_equal(test_read(env, path), "of somebody");
+        kept++;
+    }
+    assert_int_equal(kept, 1);
+    drop(v, 1);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
+static void a_deletion_before_it_is_made_takes_nothing_of_others(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *v[4];
+    begin(&r, env, v, 4);
+    put_there(env, "t-0", (struct uuid){ { 8 } }, "00000000000000000000.log");
+    put_there(env, "t-1", UUID_ZERO, "00000000000000000000.log");
+    put_there(env, "t-2", (struct uuid){ { 7 } }, "00000000000000000000.log");
+    assert_ok(fs_mkdirs(r.w->fs, test_path(env, "t-3")));
+    assert_err(logs_delete_partition(r.logs, v[0]), E_INCONSISTENT_TOPIC_ID);
+    assert_err(logs_delete_partition(r.logs, v[1]), E_EXISTS);
+    assert_ok(logs_delete_partition(r.logs, v[2]));
+    assert_ok(logs_delete_partition(r.logs, v[3]));
+    drop(v, 4);
+    assert_ok(rig_close(&r));
+    assert_string_equal(test_read(env, test_path(env, "t-0/00000000000000000000.log")), "of somebody");
+    assert_string_equal(test_read(env, test_path(env, "t-1/00000000000000000000.log")), "of somebody");
+    assert_false(there(env, "t-2") || there(env, "t-3"));
     rig_free(&r);
 }
 
@@ -179,6 +285,34 @@ static void a_sync_that_fails_takes_the_directory_offline_and_nothing_is_acknowl
 static int broken_logs;
 static void count_broken(void *arg) { broken_logs++; }
 
+struct watcher {
+    struct rig *rig;
+    struct plog *log;
+    struct sleeper sleeper;
+    struct watch watch;
+    bool armed;
+    _Atomic bool woken;
+};
+static void watcher_wake(struct sleeper *s) { atomic_store(&container_of(s, struct watcher, sleeper)->woken, true); }
+static void watcher_begin(void *arg)
+{
+    struct watcher *w = arg;
+    w->sleeper.wake = watcher_wake;
+    waker_add(w->rig->waker, &w->sleeper);
+    w->armed = plog_watch(w->log, &w->watch, w->rig->waker, w->sleeper.id, WATCH_BYTES, 1);
+}
+static void watcher_look(void *arg)
+{
+    struct watcher *w = arg;
+    w->armed = plog_watch(w->log, &w->watch, w->rig->waker, w->sleeper.id, WATCH_BYTES, 1);
+}
+static void watcher_end(void *arg)
+{
+    struct watcher *w = arg;
+    plog_unwatch(&w->watch);
+    waker_remove(w->rig->waker, &w->sleeper);
+}
+
 static void what_can_never_be_made_is_told(void **state)
 {
     struct test_env *env = *state;
@@ -188,10 +322,22 @@ static void what_can_never_be_made_is_told(void **state)
     broken_logs = 0;
     begin(&r, env, v, 2);
     logs_on_broken(r.logs, count_broken, NULL);
+    struct watcher w = { .rig = &r, .log = v[0] };
+    rig_home(&r, watcher_begin, &w);
+    assert_true(w.armed);
     assert_ok(fs_write_file(r.w->fs, test_path(env, "t-0"), S("in the way")));
     assert_true(rig_produce(&r, v[0], RIG_BATCH(), "no", &first) < 0);
     assert_true(plog_broken(v[0]) < 0);
     assert_int_equal(broken_logs, 1);
+    sim_run(r.w, 1000000);
+    assert_true(w.woken); /* who waits for its records waits no longer */
+    rig_home(&r, watcher_look, &w);
+    assert_false(w.armed);
+    rig_home(&r, watcher_end, &w);
+    logs_on_broken(r.logs, count_broken, NULL); /* broken before there was anybody to tell */
+    assert_int_equal(broken_logs, 2);
+    assert_err(logs_delete_partition(r.logs, v[0]), E_EXISTS);
+    assert_true(there(env, "t-0"));
     assert_int_equal(rig_put(&r, v[1], RIG_BATCH(), "yes"), 0);
     drop(v, 2);
     assert_ok(rig_close(&r));
@@ -232,6 +378,10 @@ int main(void)
         IN_BOTH_WORLDS(all_are_made_behind_and_by_a_clean_stop),
         IN_SIM_WORLD(no_checkpoint_names_a_log_before_it_is_made),
         IN_SIM_WORLD(what_cannot_be_made_now_is_made_later),
+        IN_SIM_WORLD(an_attempt_without_descriptors_leaves_nothing),
+        IN_SIM_WORLD(what_a_former_log_held_is_not_taken_for_the_new_ones),
+        IN_SIM_WORLD(another_topics_directory_in_the_place_is_set_aside),
+        IN_SIM_WORLD(a_deletion_before_it_is_made_takes_nothing_of_others),
         IN_SIM_WORLD(a_sync_that_fails_takes_the_directory_offline_and_nothing_is_acknowledged),
         IN_SIM_WORLD(what_can_never_be_made_is_told),
         IN_SIM_WORLD(a_log_that_goes_before_it_is_made_leaves_nothing),
