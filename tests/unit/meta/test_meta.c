@@ -1,4 +1,5 @@
 #include "world.h"
+#include <errno.h>
 
 /* ---- a new directory (K2) -------------------------------------------------------------------------------------------------------- */
 
@@ -621,6 +622,28 @@ static void snapshots_carry_everything_and_two_are_kept(void **state)
     }
 }
 
+/* The first batch of an epoch goes with the first change; one that fails leaves it for the next. */
+static void a_change_that_is_not_written_leaves_the_epochs_first_batch(void **state)
+{
+    struct test_env *env = *state;
+    struct node n;
+    node_init(&n, env, "");
+    node_start(&n);
+    assert_ok(mlog_lead(&n.meta->log, &n.why));
+    struct op o = { .kind = OP_CREATE, .topic = "no", .n = 1 };
+    sim_fault(env->world,
+              (struct sim_fault){ .nth = 1, .sticky = true, .err = -ENOSPC, .ops = SIM_PWRITEV, .path = "__cluster_metadata-0" });
+    assert_true(op_do(&n, &o) < 0);
+    sim_fault(env->world, (struct sim_fault){ 0 });
+    create(&n, "yes", 1);
+    node_stop(&n);
+    node_start(&n);
+    assert_null(image_topic(image_now(&n), S("no")));
+    assert_non_null(image_topic(image_now(&n), S("yes")));
+    assert_int_equal(meta_quorum_epoch(n.meta), 3);
+    node_stop(&n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -639,6 +662,7 @@ int main(void)
         IN_REAL_WORLD(threads_change_and_read_at_once),
         IN_SIM_WORLD(producer_ids_come_from_durable_blocks_and_never_twice),
         IN_BOTH_WORLDS(snapshots_carry_everything_and_two_are_kept),
+        IN_SIM_WORLD(a_change_that_is_not_written_leaves_the_epochs_first_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
