@@ -708,7 +708,8 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
     if (epochs_truncate_start(&p->epochs, p->start)) p->epochs_dirty = true;
     if (p->leader_epoch > epochs_latest(&p->epochs)) plog_enter_epoch(p);
     plog_tail_moved(p);
-    p->listed = p->warm = true;
+    p->listed = true;
+    p->warm = true;
     bool seal = p->segs_n > 1 && !p->segs[p->segs_n - 2]->saved;
     pthread_mutex_unlock(&p->mu);
     if (seal) house_add(p);

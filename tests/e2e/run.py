@@ -11,6 +11,7 @@ import argparse
 import importlib
 import pathlib
 import shlex
+import signal
 import sys
 import time
 
@@ -30,6 +31,7 @@ def main():
     p.add_argument("--list", action="store_true", help="name the scenarios")
     p.add_argument("--record", nargs="*", metavar="FILE", type=pathlib.Path)
     args = p.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would every client we start
 
     for module in sorted((harness.HERE / "scenarios").glob("*.py")):
         importlib.import_module(f"scenarios.{module.stem}")
