@@ -122,28 +122,61 @@ static void produce(struct bytes *out, int32_t correlation, size_t size)
 
 static void on_drained(struct shard *s, void *arg) { *(bool *)arg = true; }
 
+/* A broker of one loop, and its net without listeners. */
+struct stand {
+    struct conf *conf;
+    struct broker *broker;
+    struct loop *loop;
+    struct net *net;
+};
+
+static void stand_open(struct stand *t, struct test_env *env)
+{
+    struct conf_report report = { 0 };
+    struct why why = { .text = "" };
+    assert_ok(conf_parse(arena_printf(&env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n", test_path(env, "data")),
+                         &t->conf, &report));
+    conf_report_free(&report);
+    assert_ok(broker_open(env->world, t->conf, 1, &t->broker, &why));
+    t->loop = shard_loop(broker_shard(t->broker, 0));
+    loop_start(t->loop);
+    t->net = net_new(t->broker, t->conf);
+}
+
+static void stand_close(struct stand *t, struct test_env *env)
+{
+    bool drained = false;
+    broker_drain(t->broker, on_drained, &drained);
+    while (!drained) assert_true(sim_step(env->world));
+    loop_stop(t->loop);
+    loop_join(t->loop);
+    net_free(&t->net);
+    assert_ok(broker_close(&t->broker));
+    conf_unref(&t->conf);
+}
+
+static struct conn *dial(struct net *n, struct sock *s)
+{
+    const struct client_info info = {
+        .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092
+    };
+    dialled = s;
+    assert_true(net_conn_begins(n, "127.0.0.1"));
+    atomic_fetch_add(&n->loops[0].conns_n, 1);
+    return conn_new(&n->loops[0], -1, &simulated, &info);
+}
+
 static void one_seed(uint64_t seed)
 {
     enum { REQUESTS = 40 };
     static const size_t sizes[] = { 10, 100, 4000, 5000, 17000, 70000, 300000 };
     struct test_env *env = test_env_sim(seed);
-    struct conf_report report = { 0 };
-    struct why why = { .text = "" };
-    struct conf *conf;
-    struct broker *b;
     struct metadata_request m = dflt_metadata_request;
     struct metadata_request_topic mt = dflt_metadata_request_topic;
-    const struct client_info info = {
-        .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092
-    };
 
-    assert_ok(conf_parse(arena_printf(&env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n", test_path(env, "data")),
-                         &conf, &report));
-    conf_report_free(&report);
-    assert_ok(broker_open(env->world, conf, 1, &b, &why));
-    struct loop *l = shard_loop(broker_shard(b, 0));
-    loop_start(l);
-    struct net *n = net_new(b, conf);
+    struct stand t;
+    stand_open(&t, env);
+    struct net *n = t.net;
     struct sock s = { .rnd = env->world->rnd };
     mt.name = S("t");
     m.topics = &mt;
@@ -153,10 +186,7 @@ static void one_seed(uint64_t seed)
         if (rnd_below(env->world->rnd, 4) == 0) frame(&s.in, API_METADATA, 9, i, &m);
         else produce(&s.in, i, sizes[rnd_below(env->world->rnd, ARRAY_LEN(sizes))]);
     }
-    dialled = &s;
-    assert_true(net_conn_begins(n, "127.0.0.1"));
-    atomic_fetch_add(&n->loops[0].conns_n, 1);
-    struct conn *c = conn_new(&n->loops[0], -1, &simulated, &info);
+    struct conn *c = dial(n, &s);
     size_t at = 0;
     int32_t answered = 0;
     for (int round = 0; answered < REQUESTS; round++) {
@@ -178,14 +208,7 @@ static void one_seed(uint64_t seed)
     conn_close(c, NULL);
     sim_run(env->world, 100);
     assert_true(s.gone);
-    bool drained = false;
-    broker_drain(b, on_drained, &drained);
-    while (!drained) assert_true(sim_step(env->world));
-    loop_stop(l);
-    loop_join(l);
-    net_free(&n);
-    assert_ok(broker_close(&b));
-    conf_unref(&conf);
+    stand_close(&t, env);
     bytes_free(&s.in);
     bytes_free(&s.out);
     test_env_free(&(void *){ env });
@@ -205,28 +228,14 @@ static void a_peer_that_waits_for_our_disk_is_not_deaf(void **state)
 {
     enum { PEERS = 4, BIG = 300000 };
     struct test_env *env = test_env_sim(1);
-    struct conf_report report = { 0 };
-    struct why why = { .text = "" };
-    struct conf *conf;
-    struct broker *b;
     struct sock s[PEERS] = { 0 };
     struct conn *c[PEERS];
-    const struct client_info info = {
-        .listener = S("PLAINTEXT"), .host = S("127.0.0.1"), .local_host = S("127.0.0.1"), .local_port = 9092
-    };
-    assert_ok(conf_parse(arena_printf(&env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n", test_path(env, "data")),
-                         &conf, &report));
-    conf_report_free(&report);
-    assert_ok(broker_open(env->world, conf, 1, &b, &why));
-    struct loop *l = shard_loop(broker_shard(b, 0));
-    loop_start(l);
-    struct net *n = net_new(b, conf);
+    struct stand t;
+    stand_open(&t, env);
+    struct net *n = t.net;
     for (int i = 0; i < PEERS; i++) {
         s[i].rnd = env->world->rnd;
-        dialled = &s[i];
-        assert_true(net_conn_begins(n, "127.0.0.1"));
-        atomic_fetch_add(&n->loops[0].conns_n, 1);
-        c[i] = conn_new(&n->loops[0], -1, &simulated, &info);
+        c[i] = dial(n, &s[i]);
     }
     for (int i = 0; i < 2; i++) { /* their answers wait: for the disk, and for the peer */
         c[i]->prefaulting = i == 0;
@@ -252,14 +261,7 @@ static void a_peer_that_waits_for_our_disk_is_not_deaf(void **state)
     for (int i = 0; i < PEERS; i++)
         if (!s[i].gone) conn_close(c[i], NULL);
     sim_run(env->world, 100);
-    bool drained = false;
-    broker_drain(b, on_drained, &drained);
-    while (!drained) assert_true(sim_step(env->world));
-    loop_stop(l);
-    loop_join(l);
-    net_free(&n);
-    assert_ok(broker_close(&b));
-    conf_unref(&conf);
+    stand_close(&t, env);
     for (int i = 0; i < PEERS; i++) {
         bytes_free(&s[i].in);
         bytes_free(&s[i].out);

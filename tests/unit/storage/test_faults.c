@@ -81,14 +81,21 @@ static void a_failed_sync_is_final_for_the_directory(void **state)
     rig_free(&r);
 }
 
+/* A log whose next such batch goes into a new segment. */
+static struct plog *begin_nearly_full(struct rig *r, struct test_env *env)
+{
+    begin(r, env, NULL);
+    struct plog *p = rig_plog(r, "t", 0, "segment.bytes=1048576");
+    for (int i = 0; i < 20; i++) rig_put(r, p, RIG_BATCH(.value = 50000), "x");
+    rig_durable(p);
+    return p;
+}
+
 static void a_failed_directory_sync_of_a_new_segment_is_final_too(void **state)
 {
     struct test_env *env = *state;
     struct rig r;
-    begin(&r, env, NULL);
-    struct plog *p = rig_plog(&r, "t", 0, "segment.bytes=1048576");
-    for (int i = 0; i < 20; i++) rig_put(&r, p, RIG_BATCH(.value = 50000), "x");
-    rig_durable(p);
+    struct plog *p = begin_nearly_full(&r, env);
     sim_fault(r.w, (struct sim_fault){ .nth = 1, .err = -EIO, .ops = SIM_SYNC_DIR });
     rig_put(&r, p, RIG_BATCH(.value = 50000), "rolled");
     assert_err(plog_wait_durable(p, 21), E_OFFLINE); /* J8 */
@@ -355,10 +362,7 @@ static void a_commit_waits_for_descriptors(void **state)
 {
     struct test_env *env = *state;
     struct rig r;
-    begin(&r, env, NULL);
-    struct plog *p = rig_plog(&r, "t", 0, "segment.bytes=1048576");
-    for (int i = 0; i < 20; i++) rig_put(&r, p, RIG_BATCH(.value = 50000), "x");
-    rig_durable(p);
+    struct plog *p = begin_nearly_full(&r, env);
     sim_fault(r.w, (struct sim_fault){ .nth = 1, .sticky = true, .err = -EMFILE, .ops = SIM_SYNC_DIR });
     rig_put(&r, p, RIG_BATCH(.value = 50000), "rolled");
     plog_commit(p);
