@@ -179,7 +179,7 @@ int plog_wait_durable(struct plog *p, int64_t offset);
 /* Watches (STYLE.md §3): armed watches stay armed until unwatched, and poke `who` whenever what they wait on has moved to or past `offset`,
  * or the log is gone, offline or broken. One node per loop and log; nothing here is proportional to the number of watchers at the appender.
  * At home. A watch holds a reference of its log. */
-enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE, WATCH_BYTES /* what plog_bytes counts */, WATCH_KINDS };
+enum watch_on { WATCH_DURABLE, WATCH_WATERMARK, WATCH_STABLE, WATCH_BYTES /* see plog_has_news */, WATCH_KINDS };
 struct watch {        /* zero it to initialise */
     struct list link; /* private */
     struct plog *log;
@@ -233,15 +233,13 @@ struct plog_read {
 /* 0 or E_OFFSET_OUT_OF_RANGE (beyond end or below start), E_OFFLINE (also when the disk could not read: its directory goes offline), E_GONE,
  * E_NO_FILES, E_NO_MEMORY, E_CORRUPT, E_CORRUPT_MESSAGE (damage, and what follows it begins above offset). A fetch between watermark and end is empty without error. */
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c);
-/* Is a fetch from `offset` likely to return something, be it an error? False: it is at the end of what may be read. *bytes as plog_bytes, and
- * the last stable offset, of the same moment: what to watch from. Touches no file. */
+/* Is a fetch from `offset` likely to return something, be it an error? False: it is at the end of what may be read. What to watch from, of
+ * the same moment: *stable, the last stable offset, and *bytes, those appended in this run up to the high watermark, which rise with every record that
+ * becomes visible: WATCH_BYTES spares those who want many from being woken by every few. Touches no file. */
 bool plog_has_news(struct plog *p, int64_t offset, enum read_upto upto, int64_t *bytes, int64_t *stable);
 /* How many bytes a fetch from `offset` could return now; INT32_MAX when it begins in a segment that is not the newest one: such a fetch is not
  * worth waiting for more (as Kafka); and when it would fail. 0: nothing. No I/O for tail readers. */
 int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struct plog_cursor *c);
-/* Bytes appended in this run up to the high watermark: rises with every record that becomes visible. For WATCH_BYTES, which spares those who
- * want many bytes from being woken by every few. */
-int64_t plog_bytes(struct plog *p);
 /* Copies [at, at+n) of the range into out. Any thread; may block on disk. */
 int range_copy(const struct file_range *r, uint32_t skip, void *out, uint32_t n);
 /* Would reading it go without waiting for the disk? A hint. */

@@ -101,8 +101,9 @@ static void hungry_look(struct timer *t)
 {
     struct net_loop *nl = container_of(t, struct net_loop, hungry);
     int64_t now = loop_now_us(nl->loop);
-    if (mem_short(nl->net->memory)) broker_relieve(nl->net->broker); /* what is parked may wait for what is not read */
-    if (mem_short(nl->net->memory) && now - nl->deaf_us >= DEAF_US / 4) {
+    bool memory_short = mem_short(nl->net->memory);
+    if (memory_short) broker_relieve(nl->net->broker); /* what is parked may wait for what is not read */
+    if (memory_short && now - nl->deaf_us >= DEAF_US / 4) {
         nl->deaf_us = now;
         list_each_safe (l, next, &nl->conns) {
             struct conn *c = container_of(l, struct conn, link);

@@ -278,10 +278,7 @@ static int io_failed(struct cleaner *c, const char *what, int neg)
 {
     struct plog *p = c->log;
     int rc = err_of_errno(neg);
-    pthread_mutex_lock(&p->mu);
-    bool gone = p->gone;
-    pthread_mutex_unlock(&p->mu);
-    if (gone) return E_GONE;
+    if (plog_is_gone(p)) return E_GONE;
     if (err_passes(rc)) return rc;
     return dir_fail(p->dir, what, p->path, rc);
 }

@@ -200,14 +200,6 @@ static bool capture(struct lane *c)
 
 /* ---- make durable -------------------------------------------------------------------------------------------------------------------------- */
 
-static bool log_gone(struct plog *p)
-{
-    pthread_mutex_lock(&p->mu);
-    bool gone = p->gone;
-    pthread_mutex_unlock(&p->mu);
-    return gone;
-}
-
 /* *later: it could not even be opened, for want of descriptors or memory: nothing failed that J6 is about. */
 static int run_job(const struct commit_job *j, bool *later)
 {
@@ -227,7 +219,7 @@ static int run_job(const struct commit_job *j, bool *later)
             seg_unpin(j->seg);
         }
     }
-    return rc == -ENOENT && log_gone(j->log) ? 0 : rc; /* deleted meanwhile: nobody asks for it any more */
+    return rc == -ENOENT && plog_is_gone(j->log) ? 0 : rc; /* deleted meanwhile: nobody asks for it any more */
 }
 
 /* Takes and runs one job: false when none is left to take. */

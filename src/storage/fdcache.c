@@ -50,13 +50,15 @@ bool fd_spare(struct fdcache *c)
     return old >= 0;
 }
 
+bool fd_room(struct fdcache *c, int rc) { return (rc == -EMFILE || rc == -ENFILE) && fd_spare(c); }
+
 int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags)
 {
     int fd = fd_pin_open(c, e);
     if (fd >= 0) return fd;
 
     fd = c->fs->open(c->fs, path, flags);
-    while ((fd == -EMFILE || fd == -ENFILE) && fd_spare(c)) fd = c->fs->open(c->fs, path, flags); /* our own idle ones first */
+    while (fd_room(c, fd)) fd = c->fs->open(c->fs, path, flags); /* our own idle ones first */
     if (fd < 0) return fd;
 
     int spare = -1;

@@ -33,5 +33,7 @@ int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags);
 void fd_unpin(struct fdcache *c, struct fdent *e);
 /* Closes the oldest idle one, for an open past the cache that got -EMFILE or -ENFILE: false when all are pinned. */
 bool fd_spare(struct fdcache *c);
+/* Is it worth to try again what gave rc? It was short of descriptors, and one was given up for it. */
+bool fd_room(struct fdcache *c, int rc);
 /* Closes e, which nobody has pinned: before its owner goes, or its file is replaced. Harmless when closed. */
 void fd_drop(struct fdcache *c, struct fdent *e);

@@ -30,7 +30,7 @@ int dir_open(struct log_dir *d, const char *path, int flags)
 {
     struct fs *fs = d->logs->fs;
     int fd = fs->open(fs, path, flags);
-    while ((fd == -EMFILE || fd == -ENFILE) && fd_spare(&d->fds)) fd = fs->open(fs, path, flags);
+    while (fd_room(&d->fds, fd)) fd = fs->open(fs, path, flags);
     return fd;
 }
 
@@ -38,7 +38,7 @@ int dir_sync(struct log_dir *d, const char *path)
 {
     struct fs *fs = d->logs->fs;
     int rc = fs->sync_dir(fs, path);
-    while (dir_sync_passes(rc) && fd_spare(&d->fds)) rc = fs->sync_dir(fs, path);
+    while (fd_room(&d->fds, rc)) rc = fs->sync_dir(fs, path);
     return rc;
 }
 

@@ -386,6 +386,8 @@ int plog_break(struct plog *p, int rc, const struct why *why);
 int plog_warm(struct plog *p);
 int plog_warm_locked(struct plog *p); /* the same under maint; E_GONE as above */
 static inline bool plog_is_warm(const struct plog *p) { return atomic_load_explicit(&p->warm, memory_order_acquire); }
+/* A deletion takes maint before it gives the name away: whoever holds maint and finds p not gone may go by its path. */
+bool plog_is_gone(struct plog *p);
 static inline bool plog_unmade(const struct plog *p) { return atomic_load_explicit(&p->unmade, memory_order_acquire); }
 /* The epoch in force begins at the end; under mu. */
 void plog_enter_epoch(struct plog *p);

@@ -768,7 +768,7 @@ static int holds_nothing(struct plog *p)
     if (!unmade && checkpoint_find(d->recovery, d->recovery_n, slice_of(p->topic), p->partition) > 0) return 0;
     arena_init(&a);
     int rc = fs->list(fs, p->path, &a, &names, &n);
-    while ((rc == -EMFILE || rc == -ENFILE) && fd_spare(&d->fds)) rc = fs->list(fs, p->path, &a, &names, &n);
+    while (fd_room(&d->fds, rc)) rc = fs->list(fs, p->path, &a, &names, &n);
     bool nothing = rc == 0;
     for (int i = 0; nothing && i < n; i++) {
         int64_t base;
@@ -1117,10 +1117,7 @@ static void make_one(void *arg, int i)
 {
     struct making *m = arg;
     struct plog *p = m->v[i];
-    pthread_mutex_lock(&p->mu);
-    bool gone = p->gone;
-    pthread_mutex_unlock(&p->mu);
-    m->errs[i] = gone ? E_GONE : dir_failed(p->dir) ? E_OFFLINE : plog_broken(p);
+    m->errs[i] = plog_is_gone(p) ? E_GONE : dir_failed(p->dir) ? E_OFFLINE : plog_broken(p);
     if (m->errs[i] == 0 && p->segs_n == 0)
         m->errs[i] = create_files(p, &m->whys[i]); /* else they are there, and were not synced */
 }

@@ -205,8 +205,7 @@ static bool is_listed(struct plog *p)
     return listed;
 }
 
-/* A deletion takes maint before it gives the name away: whoever holds maint and finds p not gone may go by its path. */
-static bool is_gone(struct plog *p)
+bool plog_is_gone(struct plog *p)
 {
     pthread_mutex_lock(&p->mu);
     bool gone = p->gone;
@@ -218,7 +217,7 @@ int plog_list_locked(struct plog *p)
 {
     if (is_listed(p)) return 0;
     if (plog_unmade(p)) return E_NOT_FOUND;
-    return is_gone(p) ? E_GONE : plog_list_deleted(p);
+    return plog_is_gone(p) ? E_GONE : plog_list_deleted(p);
 }
 
 int plog_list_deleted(struct plog *p)
@@ -245,7 +244,7 @@ int plog_warm_locked(struct plog *p)
 {
     struct why why = { "" };
     if (plog_is_warm(p)) return 0;
-    if (is_gone(p)) return E_GONE;
+    if (plog_is_gone(p)) return E_GONE;
     int rc = plog_unmade(p) ? logs_make_locked(p) : plog_list_locked(p);
     if (rc < 0 || plog_is_warm(p)) return rc;
     if (dir_failed(p->dir)) return E_OFFLINE;

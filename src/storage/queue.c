@@ -256,7 +256,7 @@ static int run_write(struct run *r)
     }
     int fd = seg_pin(r->seg, false);
     if (fd < 0) {
-        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return run_fail(r, E_IO);
+        if (open_passes(fd)) return run_fail(r, E_IO);
         return run_fail(r, dir_fail(d, "open", p->path, fd));
     }
     int64_t began = cool_began(d, r->n);
@@ -363,7 +363,7 @@ int queue_roll(struct plog *p)
         bytes_free(&snapshot);
         seg_unref(&s);
         if (fd == -ENOSPC || fd == -EDQUOT) return E_NO_SPACE;
-        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return E_IO;
+        if (open_passes(fd)) return E_IO;
         return dir_fail(d, "new segment", p->path, fd);
     }
     seg_unpin(s);
@@ -409,19 +409,11 @@ static bool has_room(struct log_dir *d)
     return !atomic_load_explicit(&d->full, memory_order_relaxed);
 }
 
-static bool log_gone(struct plog *p)
-{
-    pthread_mutex_lock(&p->mu);
-    bool gone = p->gone;
-    pthread_mutex_unlock(&p->mu);
-    return gone;
-}
-
 static int refusal(struct plog *p, const struct append *a)
 {
     if (dir_failed(p->dir)) return E_OFFLINE;
     if (atomic_load_explicit(&p->logs->closing, memory_order_acquire)) return E_CLOSING;
-    if (log_gone(p)) return E_GONE;
+    if (plog_is_gone(p)) return E_GONE;
     return a->origin == APPEND_CLIENT && !has_room(p->dir) ? E_NO_SPACE : 0;
 }
 
@@ -483,7 +475,7 @@ void queue_debt_fell(struct log_dir *d, int64_t before)
 static bool drain(struct plog *p, bool worker)
 {
     int state = 0;
-    bool gone = log_gone(p), can_hand = !gone && may_hand(p);
+    bool gone = plog_is_gone(p), can_hand = !gone && may_hand(p);
     if (gone) state = E_GONE; /* its files may be renamed by now */
     else if (worker || !can_hand) {
         state = plog_warm(p);

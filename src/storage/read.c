@@ -272,6 +272,15 @@ static int deliver(struct plog *p, struct plog_read *r, struct place *pl, uint32
     return 0;
 }
 
+/* No byte is to be read: what the offsets alone say. */
+static int judge(struct plog *p, struct plog_read *r)
+{
+    plog_offsets(p, &r->at);
+    if (r->at.gone) return E_GONE;
+    if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
+    return r->offset < r->at.start || r->offset > r->at.end ? E_OFFSET_OUT_OF_RANGE : 0;
+}
+
 int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
 {
     struct place pl;
@@ -280,23 +289,16 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
     r->copy = (struct slice){ 0 };
     r->aborted = NULL;
     r->aborted_n = r->upto == READ_STABLE ? 0 : -1;
-    if (plog_unmade(p)) { /* nothing is there */
-        plog_offsets(p, &r->at);
-        if (r->at.gone) return E_GONE;
-        if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
-        if (r->at.end == 0) return r->offset == 0 ? 0 : E_OFFSET_OUT_OF_RANGE;
+    if (plog_unmade(p)) {
+        rc = judge(p, r);
+        if (rc == E_GONE || rc == E_OFFLINE || r->at.end == 0) return rc; /* else it was made meanwhile */
     }
     if (!plog_is_warm(p)) {
         rc = plog_warm(p);
         plog_offsets(p, &r->at);
         if (rc < 0) return r->at.gone ? E_GONE : rc;
     }
-    if (r->max_bytes == 0 && !r->whole_first) {
-        plog_offsets(p, &r->at);
-        if (r->at.gone) return E_GONE;
-        if (r->at.offline || dir_failed(p->dir)) return E_OFFLINE;
-        return r->offset < r->at.start || r->offset > r->at.end ? E_OFFSET_OUT_OF_RANGE : 0;
-    }
+    if (r->max_bytes == 0 && !r->whole_first) return judge(p, r);
 again:
     rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
     if (rc <= 0) return rc;
@@ -390,14 +392,6 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
     pthread_mutex_unlock(&p->mu);
     n = newest ? (int64_t)pl.limit - pl.at : INT32_MAX;
     seg_unref(&pl.seg);
-    return n;
-}
-
-int64_t plog_bytes(struct plog *p)
-{
-    pthread_mutex_lock(&p->mu);
-    int64_t n = p->mark_bytes;
-    pthread_mutex_unlock(&p->mu);
     return n;
 }
 

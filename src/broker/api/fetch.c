@@ -116,6 +116,12 @@ static bool row_watch(struct req *rq, struct call *c, struct row *r, int64_t mis
                       MAX(r->stable_seen, r->sp->fetch_offset) + 1);
 }
 
+static bool may_wait(const struct req *rq, const struct call *c)
+{
+    const struct fetch_request *in = rq->in;
+    return !c->failed && c->n > 0 && in->min_bytes > 0 && in->max_wait_ms > 0 && !rq->expired;
+}
+
 /* Whether there is enough to answer with, as far as can be told without reading. */
 static bool enough(struct req *rq, struct call *c, int64_t *missing)
 {
@@ -145,8 +151,7 @@ static enum req_next fetch_poll(struct req *rq)
     struct call *c = rq->call;
     int64_t missing;
 
-    if (c->failed || c->n == 0 || rq->expired || in->min_bytes <= 0 || in->max_wait_ms <= 0 || enough(rq, c, &missing))
-        return req_goto(rq, fetch_answer);
+    if (!may_wait(rq, c) || enough(rq, c, &missing)) return req_goto(rq, fetch_answer);
     if (rq->arena.held > ARENA_FREE && mem_short(&rq->shard->broker->memory)) return req_goto(rq, fetch_answer);
     if (!c->timed) req_deadline(rq, in->max_wait_ms);
     c->timed = true;
@@ -256,7 +261,6 @@ static int64_t rows_read(struct req *rq, struct call *c)
 
 static enum req_next fetch_answer(struct req *rq)
 {
-    const struct fetch_request *in = rq->in;
     struct fetch_response *out = rq->out;
     struct call *c = rq->call;
     bool by_id = c->session->by_id;
@@ -264,7 +268,7 @@ static enum req_next fetch_answer(struct req *rq)
     int n = 0, topics_n = 0;
 
     int64_t total = rows_read(rq, c);
-    if (total == 0 && !c->failed && !c->measured && c->n > 0 && in->min_bytes > 0 && in->max_wait_ms > 0 && !rq->expired) {
+    if (total == 0 && !c->measured && may_wait(rq, c)) {
         c->measured = true; /* a hole that compaction left, perhaps, with nothing behind it yet */
         return req_goto(rq, fetch_poll);
     }
