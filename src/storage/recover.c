@@ -377,8 +377,9 @@ static void first_timestamp(struct plog *p, struct segment *s, int fd)
     }
 }
 
-/* Does the active segment end with a whole batch? 1: *end is the next offset; 0: no; or an error. */
-static int check_tail(struct plog *p, int64_t *end)
+/* Does the active segment end with a whole batch? 1: *end is the next offset; 0: no; or an error. After a crash 0 also where it has no indexes:
+ * such a segment is about to be walked, and is not read twice. */
+static int check_tail(struct plog *p, bool trusted, int64_t *end)
 {
     struct segment *s = plog_active(p);
     struct fs_stat st;
@@ -390,6 +391,10 @@ static int check_tail(struct plog *p, int64_t *end)
     if (rc < 0 || st.size != s->size) {
         seg_unpin(s);
         return rc < 0 ? err_of_errno(rc) : 0;
+    }
+    if (!trusted && s->size > 0 && (rc = seg_load_saved(s)) <= 0) {
+        seg_unpin(s);
+        return rc;
     }
     rc = s->size > 0 ? seg_lookup(s, INT64_MAX, &at) : (at = 0, s->loaded = true, 0);
     if (rc == 0) {
@@ -664,7 +669,7 @@ int recover_plog(struct plog *p, bool trusted, struct why *w)
     if (rc < 0) return why(w, rc, "%s: leader-epoch-checkpoint: %s", p->path, err_text(rc));
 
     if (p->segs_n > 0) {
-        rc = check_tail(p, &end);
+        rc = check_tail(p, trusted, &end);
         if (rc < 0) return why(w, rc, "%s: %s", p->path, err_text(rc));
         bool good = rc == 1;
         if (trusted && p->recovery_point < 0 && good) r = end; /* clean, but the checkpoint does not name it: the files do */

@@ -251,14 +251,14 @@ static bool indexes_believable(struct segment *s, int off_fd, int time_fd, uint3
     return true;
 }
 
-int seg_load(struct segment *s)
+int seg_load_saved(struct segment *s)
 {
     struct plog *p = s->log;
     pthread_mutex_lock(&p->mu);
-    bool loaded = s->loaded, sealed = s->sealed;
+    bool loaded = s->loaded;
     uint32_t size = s->size;
     pthread_mutex_unlock(&p->mu);
-    if (loaded) return 0;
+    if (loaded) return 1;
 
     struct sgauge g = { .max_ts = NO_TIMESTAMP, .max_ts_offset = s->base, .time_last = NO_TIMESTAMP, .first_ts = NO_TIMESTAMP };
     int off_fd = pin_file(s, &s->off.file, SEG_OFF, FS_WRITE);
@@ -271,11 +271,7 @@ int seg_load(struct segment *s)
     bool good = off_fd >= 0 && time_fd >= 0 && indexes_believable(s, off_fd, time_fd, size, &g);
     if (off_fd >= 0) fd_unpin(&s->dir->fds, &s->off.file);
     if (time_fd >= 0) fd_unpin(&s->dir->fds, &s->time.file);
-    if (!good) {
-        if (size > 0 && sealed) /* an active segment's is often not written yet when the broker dies */
-            log_warn("storage", "index missing or damaged, rebuilding it", KV_STR("log", p->name), KV_I64("segment", s->base));
-        return seg_rebuild(s);
-    }
+    if (!good) return 0;
     pthread_mutex_lock(&p->mu);
     if (!s->loaded) {
         s->off.saved = g.off_n;
@@ -286,7 +282,19 @@ int seg_load(struct segment *s)
         s->loaded = true;
     }
     pthread_mutex_unlock(&p->mu);
-    return 0;
+    return 1;
+}
+
+int seg_load(struct segment *s)
+{
+    struct plog *p = s->log;
+    int rc = seg_load_saved(s);
+    if (rc != 0) return MIN(rc, 0);
+    pthread_mutex_lock(&p->mu);
+    bool tell = s->size > 0 && s->sealed; /* an active segment's is often not written yet when the broker dies */
+    pthread_mutex_unlock(&p->mu);
+    if (tell) log_warn("storage", "index missing or damaged, rebuilding it", KV_STR("log", p->name), KV_I64("segment", s->base));
+    return seg_rebuild(s);
 }
 
 int seg_rebuild(struct segment *s)

@@ -88,6 +88,8 @@ void seg_note_close(int64_t base, struct sgauge *g, struct bytes *time);
 /* Reads what the index files say (counts, largest timestamp); a missing or senseless one is rebuilt from the log. Needs the log's mutex
  * released; publishes under it. 0 or negative enum err. May block. */
 int seg_load(struct segment *s);
+/* The same without rebuilding: 1, or 0 when the files are missing or senseless, and nothing is known then. */
+int seg_load_saved(struct segment *s);
 /* File position of a batch at or before the one that holds `offset`: from the index, 0 when it says nothing. May read. *from_index: it was not
  * the default. */
 int seg_lookup(struct segment *s, int64_t offset, uint32_t *at);

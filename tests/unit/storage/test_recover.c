@@ -860,6 +860,79 @@ static void what_a_killed_run_created_is_synced_before_it_is_used(void **state)
     rig_free(&r);
 }
 
+/* ---- what a start reads --------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t bytes_read;
+static ssize_t (*plain_pread)(struct fs *fs, int fd, void *p, size_t n, int64_t at);
+
+static ssize_t counting_pread(struct fs *fs, int fd, void *p, size_t n, int64_t at)
+{
+    ssize_t got = plain_pread(fs, fd, p, n, at);
+    bytes_read += MAX(got, 0);
+    return got;
+}
+
+enum { ACTIVE_BATCHES = 10, BATCH_VALUE = 20000 };
+static const char *const small_segments = "segment.bytes=1048576 retention.ms=-1";
+
+/* Of a log with so many sealed segments and a little in the active one: bytes read by a start after a kill in the midst of appends (*busy), and by
+ * one after a kill that found the log as a clean stop had left it (*idle). */
+static void count_start_reads(struct test_env *env, int sealed, int64_t pid, int64_t *busy, int64_t *idle)
+{
+    struct rig r;
+    char topic[16];
+    snprintf(topic, sizeof(topic), "t%02d%d", sealed, pid != 0);
+    rig_init(&r, env->world, env->dir, NULL);
+    rig_begin(&r);
+    struct plog *p = rig_plog(&r, topic, 0, small_segments);
+    int n = 0;
+    for (int last = 0; last < ACTIVE_BATCHES; n++) {
+        rig_put(&r, p, RIG_BATCH(.value = BATCH_VALUE, .ts = many_ms(&r), .pid = pid, .seq = n), "x");
+        last = p->segs_n > sealed ? last + 1 : 0;
+    }
+    assert_int_equal(p->segs_n, sealed + 1);
+    rig_durable(p);
+    sim_run(r.w, 1000000); /* sealed */
+    assert_ok(logs_checkpoint(r.logs));
+    rig_put(&r, p, RIG_BATCH(.value = BATCH_VALUE, .ts = many_ms(&r), .pid = pid, .seq = n++), "x");
+    rig_durable(p);
+    plog_unref(&p);
+    rig_kill(&r);
+    for (int round = 0; round < 2; round++) {
+        bytes_read = 0;
+        rig_begin(&r);
+        p = rig_plog(&r, topic, 0, small_segments);
+        *(round == 0 ? busy : idle) = bytes_read;
+        assert_int_equal(rig_offsets(p).end, n);
+        plog_unref(&p);
+        if (round == 0) {
+            assert_ok(rig_close(&r));
+            rig_begin(&r);
+        }
+        rig_kill(&r);
+    }
+    rig_free(&r);
+}
+
+static void a_start_after_a_kill_reads_no_sealed_segment_below_the_recovery_point_and_the_active_one_once(void **state)
+{
+    struct test_env *env = *state;
+    struct fs *fs = env->world->fs;
+    const int64_t active = (ACTIVE_BATCHES + 1) * (BATCH_VALUE + BATCH_HEADER), derived = 4096;
+    plain_pread = fs->pread;
+    fs->pread = counting_pread;
+    for (int64_t pid = 0; pid <= 5; pid += 5) {
+        int64_t few[2], many_[2];
+        count_start_reads(env, 2, pid, &few[0], &few[1]);
+        count_start_reads(env, 20, pid, &many_[0], &many_[1]);
+        for (int i = 0; i < 2; i++) {
+            assert_in_range(few[i], 1, active + derived);
+            assert_in_range(many_[i], 1, active + derived);
+        }
+    }
+    fs->pread = plain_pread;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -884,6 +957,7 @@ int main(void)
         IN_BOTH_WORLDS(a_creation_cut_short_is_finished_by_the_next_start),
         IN_SIM_WORLD(what_a_killed_run_created_is_synced_before_it_is_used),
         IN_BOTH_WORLDS(indexes_on_disk_are_those_kafka_would_have_written),
+        IN_SIM_WORLD(a_start_after_a_kill_reads_no_sealed_segment_below_the_recovery_point_and_the_active_one_once),
     };
     return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
 }
