@@ -49,6 +49,27 @@ bool topic_name_is_internal(struct slice name)
            slice_eq(name, S("__share_group_state"));
 }
 
+static bool name_row_eq(const struct map_node *n, const void *key)
+{
+    return slice_eq(container_of(n, struct name_row, node)->name, *(const struct slice *)key);
+}
+
+struct name_row *names_rows(struct arena *a, const struct slice *names, int n)
+{
+    struct name_row *v = arena_array(a, struct name_row, n);
+    struct map seen = { 0 };
+    for (int i = 0; i < n; i++) {
+        uint64_t hash = hash_slice(names[i]);
+        struct map_node *before = map_find(&seen, hash, name_row_eq, &names[i]);
+        v[i].name = names[i];
+        v[i].first = before ? container_of(before, struct name_row, node)->first : i;
+        if (before) v[v[i].first].twice = true;
+        else map_put(&seen, hash, &v[i].node);
+    }
+    map_free(&seen);
+    return v;
+}
+
 /* K9: internal topics carry the configs that Kafka gives them. */
 static struct uuid create_one(struct meta_edit *e, const struct conf *conf, struct slice name)
 {

@@ -6,6 +6,18 @@
 int topic_name_check(struct slice name, struct arena *a, struct slice *message);
 bool topic_name_is_internal(struct slice name);
 
+/* What Kafka's controller takes of one request: partitions of CreateTopics, and metadata records of any change. */
+enum { REQUEST_PARTITIONS_MAX = 10000, REQUEST_RECORDS_MAX = 10000 };
+
+/* For each of n names the first row that has it, and whether another has it too. */
+struct name_row {
+    struct map_node node;
+    struct slice name;
+    int first;
+    bool twice; /* only said of the first */
+};
+struct name_row *names_rows(struct arena *a, const struct slice *names, int n);
+
 /* Creates what is missing of names, as Metadata and FindCoordinator do (KIP-36's defaults; K9 for internal topics). Submitted with
  * topics_create(); when change.done, look at the image again. Rows that cannot be (a colliding name, …) keep their error. */
 struct topics_create {

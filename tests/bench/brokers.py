@@ -63,14 +63,20 @@ class Target:
         return n
 
     def create(self, topic, partitions, configs=None):
-        """Creates a topic and waits until every partition answers."""
+        """Creates a topic and waits until every partition answers. Brokers take a little less than 10,000 partitions at once."""
         with self.connect() as c:
-            body = raw.string(topic) + raw.i32(partitions) + raw.i16(1) + raw.array([])
+            body = raw.string(topic) + raw.i32(min(partitions, 9000)) + raw.i16(1) + raw.array([])
             body += raw.array([raw.string(k) + raw.string(str(v)) for k, v in {**self.configs, **(configs or {})}.items()])
             r = c.call(raw.CREATE_TOPICS, 4, raw.array([body]) + raw.i32(60000) + raw.i8(0))
             r.i32()
             ((_, error, message),) = r.array(lambda: (r.string(), r.i16(), r.string()))
             assert error == 0, f"{self.name}: CreateTopics {topic}: error {error}: {message}"
+            for n in range(9000, partitions, 9000):
+                more = raw.string(topic) + raw.i32(min(partitions, n + 9000)) + raw.array(None)
+                r = c.call(raw.CREATE_PARTITIONS, 0, raw.array([more]) + raw.i32(60000) + raw.i8(0))
+                r.i32()
+                ((_, error, message),) = r.array(lambda: (r.string(), r.i16(), r.string()))
+                assert error == 0, f"{self.name}: CreatePartitions {topic}: error {error}: {message}"
             raw.until(lambda: serves(c, topic, partitions), f"{partitions} partitions of {topic} to serve", seconds=120, pause=0.002)
 
     def delete(self, topic):

@@ -1,15 +1,24 @@
 /* CreateTopics (key 19), v2–7. v4 defaults by -1; v5 flexible, the answer tells partitions and configs; v7 topic ids.
  *
- * create_topics_start  ->  a change on the meta worker, which judges each row against the newest image  ->  create_topics_answer. */
+ * create_topics_start  ->  a change on the meta worker, which judges each row against the newest image, then stages all that are good
+ *                      ->  create_topics_answer.
+ * More than 10,000 partitions, or metadata records, in one request are too many: nothing of it is done. */
 #include "../req.h"
 #include "../shard.h"
 #include "../topics.h"
+
+struct wanted { /* a good row */
+    int32_t partitions;
+    struct image_config *configs;
+    int32_t configs_n;
+};
 
 struct call {
     struct meta_change change;
     struct req *rq;
     struct described_cache described;
     bool *again; /* rows of a name that an earlier row has: all of them get one answer */
+    struct wanted *wanted;
 };
 
 static int row_fail(struct create_topics_response_creatable_topic_result *o, int err, struct slice message)
@@ -90,19 +99,15 @@ static void fill_configs(struct req *rq, const struct conf *conf, const struct i
     o->configs_n = d->rows_n;
 }
 
-static int create_row(struct req *rq, struct meta_edit *e, const struct create_topics_request_creatable_topic *t,
-                      struct create_topics_response_creatable_topic_result *o)
+static int judge_row(struct req *rq, const struct image *im, const struct create_topics_request_creatable_topic *t,
+                     struct create_topics_response_creatable_topic_result *o, struct wanted *want)
 {
-    const struct create_topics_request *in = rq->in;
-    const struct image *im = edit_image(e);
     struct arena *a = &rq->arena;
     struct slice message;
     struct why w;
     bool clamp = slice_eq(conf_str(im->conf, CONF_ODRADEK_REPLICATION_FACTOR_POLICY), S("clamp"));
     int32_t partitions = t->num_partitions;
 
-    if (slice_eq(t->name, S("__cluster_metadata")))
-        return row_fail(o, E_INVALID_REQUEST, S("Creation of internal topic __cluster_metadata is prohibited."));
     if (topic_name_check(t->name, a, &message)) return row_fail(o, E_INVALID_TOPIC_EXCEPTION, message);
     if (image_topic(im, t->name))
         return row_fail(o, E_TOPIC_ALREADY_EXISTS, arena_printf(a, "Topic '" S_FMT "' already exists.", S_ARG(t->name)));
@@ -146,7 +151,7 @@ static int create_row(struct req *rq, struct meta_edit *e, const struct create_t
     }
     int rc = topic_conf_check(im->conf, check, n, &w);
     if (rc) return row_fail(o, rc, arena_copy(a, slice_of(w.text)));
-    if (!in->validate_only) o->topic_id = edit_create_topic(e, t->name, partitions, kv, n);
+    *want = (struct wanted){ partitions, kv, n };
     o->error_message = (struct slice){ 0 }; /* null */
     o->num_partitions = partitions;
     o->replication_factor = 1;
@@ -154,10 +159,10 @@ static int create_row(struct req *rq, struct meta_edit *e, const struct create_t
     return 0;
 }
 
-/* Kafka's ReplicationControlManager takes no more than so many partitions in one request. */
-static bool too_many(const struct create_topics_request *in, const struct create_topics_response *out, const struct conf *conf)
+/* By what the request says, whatever becomes of its rows; only those refused already do not count. */
+static bool too_many_partitions(const struct create_topics_request *in, const struct create_topics_response *out,
+                                const struct conf *conf)
 {
-    enum { PARTITIONS_MAX = 10000 };
     int64_t n = 0;
     for (int i = 0; i < in->topics_n; i++) {
         const struct create_topics_request_creatable_topic *t = &in->topics[i];
@@ -165,7 +170,19 @@ static bool too_many(const struct create_topics_request *in, const struct create
         if (t->num_partitions != -1) n += t->num_partitions;
         else n += t->assignments_n > 0 ? t->assignments_n : conf_i64(conf, CONF_NUM_PARTITIONS);
     }
-    return n > PARTITIONS_MAX;
+    return n > REQUEST_PARTITIONS_MAX;
+}
+
+/* All rows get one answer, those that had another one too. */
+static void refuse_all(struct req *rq, struct slice message)
+{
+    struct create_topics_response *out = rq->out;
+    struct call *c = rq->call;
+    for (int i = 0; i < out->topics_n; i++) {
+        (void)row_fail(&out->topics[i], E_POLICY_VIOLATION, message);
+        out->topics[i].configs_n = 0;
+        c->again[i] = false;
+    }
 }
 
 static int create_run(struct meta_change *change, struct meta_edit *e)
@@ -174,14 +191,27 @@ static int create_run(struct meta_change *change, struct meta_edit *e)
     const struct create_topics_request *in = rq->in;
     struct create_topics_response *out = rq->out;
     struct call *c = rq->call;
-    bool refuse = too_many(in, out, edit_image(e)->conf);
-    for (int i = 0; i < in->topics_n && refuse; i++)
-        if (!out->topics[i].error_code)
-            (void)row_fail(&out->topics[i], E_POLICY_VIOLATION, S("Excessively large number of partitions per request."));
+    const struct image *im = edit_image(e);
+    int64_t records = 0;
+    change->bytes = rq->arena.held;
+    if (too_many_partitions(in, out, im->conf)) {
+        refuse_all(rq, S("Excessively large number of partitions per request."));
+        return 0;
+    }
+    c->wanted = arena_array(&rq->arena, struct wanted, in->topics_n);
     c->described = (struct described_cache){ .a = &rq->arena };
-    for (int i = 0; i < in->topics_n; i++)
-        if (!out->topics[i].error_code) (void)create_row(rq, e, &in->topics[i], &out->topics[i]);
+    for (int i = 0; i < in->topics_n && records <= REQUEST_RECORDS_MAX; i++) {
+        struct wanted *w = &c->wanted[i];
+        if (out->topics[i].error_code || judge_row(rq, im, &in->topics[i], &out->topics[i], w)) continue;
+        records += 1 + w->partitions + w->configs_n;
+    }
     described_free(&c->described);
+    if (records > REQUEST_RECORDS_MAX) refuse_all(rq, S("Unable to perform excessively large batch operation."));
+    for (int i = 0; i < in->topics_n && !in->validate_only; i++) {
+        const struct wanted *w = &c->wanted[i];
+        if (out->topics[i].error_code) continue;
+        out->topics[i].topic_id = edit_create_topic(e, in->topics[i].name, w->partitions, w->configs, w->configs_n);
+    }
     change->bytes = rq->arena.held;
     return 0;
 }
@@ -204,41 +234,23 @@ static enum req_next create_topics_answer(struct req *rq)
     return REQ_DONE;
 }
 
-struct named {
-    struct map_node node;
-    struct slice name;
-    int row;
-};
-
-static bool named_eq(const struct map_node *n, const void *key)
-{
-    return slice_eq(container_of(n, struct named, node)->name, *(const struct slice *)key);
-}
-
-/* All rows of a name that is there twice fail. */
-static void refuse_duplicates(struct req *rq)
+/* All rows of a name that is there twice fail, and no row may name the metadata log. */
+static void refuse_before(struct req *rq)
 {
     struct create_topics_response *out = rq->out;
     struct call *c = rq->call;
-    c->again = arena_array(&rq->arena, bool, out->topics_n);
-    struct map seen = { 0 };
     struct arena scratch;
     arena_init(&scratch);
-    struct named *v = arena_array(&scratch, struct named, out->topics_n);
+    struct slice *names = arena_array(&scratch, struct slice, out->topics_n);
+    for (int i = 0; i < out->topics_n; i++) names[i] = out->topics[i].name;
+    const struct name_row *v = names_rows(&scratch, names, out->topics_n);
+    c->again = arena_array(&rq->arena, bool, out->topics_n);
     for (int i = 0; i < out->topics_n; i++) {
-        v[i].name = out->topics[i].name;
-        v[i].row = i;
-        uint64_t hash = hash_slice(v[i].name);
-        struct map_node *n = map_find(&seen, hash, named_eq, &v[i].name);
-        if (!n) {
-            map_put(&seen, hash, &v[i].node);
-            continue;
-        }
-        int rows[] = { container_of(n, struct named, node)->row, i };
-        for (int k = 0; k < 2; k++) (void)row_fail(&out->topics[rows[k]], E_INVALID_REQUEST, S("Duplicate topic name."));
-        c->again[i] = true;
+        c->again[i] = v[i].first != i;
+        if (v[v[i].first].twice) (void)row_fail(&out->topics[i], E_INVALID_REQUEST, S("Duplicate topic name."));
+        else if (slice_eq(names[i], S("__cluster_metadata")))
+            (void)row_fail(&out->topics[i], E_INVALID_REQUEST, S("Creation of internal topic __cluster_metadata is prohibited."));
     }
-    map_free(&seen);
     arena_free(&scratch);
 }
 
@@ -251,7 +263,7 @@ enum req_next create_topics_start(struct req *rq)
     out->topics_n = MAX(in->topics_n, 0);
     out->topics = wire_array(&rq->arena, create_topics_response_creatable_topic_result, out->topics_n);
     for (int i = 0; i < out->topics_n; i++) out->topics[i].name = in->topics[i].name;
-    refuse_duplicates(rq);
+    refuse_before(rq);
     c->rq = rq;
     c->change.run = create_run;
     c->change.home = req_home(rq);

@@ -219,6 +219,14 @@ def topic_names_follow_kafkas_rules(t):
         assert c.create_topic(t.name + "-c", configs={"no.such.key": "1"}) == INVALID_CONFIG
         assert c.create_topic(t.name + "-c", configs={"retention.ms": "soon"}) == INVALID_CONFIG
         assert c.create_topic(t.name + "-m", partitions=10001) == POLICY_VIOLATION, "more than Kafka takes at once"
+        assert c.message == "Excessively large number of partitions per request.", c.message
+        assert c.create_topic(t.name + "-m", partitions=10000) == POLICY_VIOLATION, "with the topic's own record it is one more than Kafka takes"
+        assert c.message == "Unable to perform excessively large batch operation.", c.message
+        more = lambda n: c.call(CREATE_PARTITIONS, 0, array([string(t.name + ".a_b") + i32(n) + array(None)]) + i32(30000) + i8(1))
+        for n, error in (10001, 0), (10002, UNKNOWN):
+            r = more(n)
+            r.i32()
+            assert r.array(lambda: (r.string(), r.i16(), r.string())) == [(t.name + ".a_b", error, None)], n
         twice = [string(n) + i32(1) + i16(1) + array([]) + array([]) for n in (t.name + "-t", t.name + "-o", t.name + "-t")]
         r = c.call(CREATE_TOPICS, 4, array(twice) + i32(30000) + i8(0))
         r.i32()

@@ -509,6 +509,104 @@ static void draining_answers_parked_fetches_at_once(void **state)
     rig_close(r);
 }
 
+struct topic_row {
+    const char *name;
+    int partitions;
+    int configs; /* so many different ones */
+    int error;
+};
+
+/* Creates these, or only asks whether it could; the answers' errors must be as said, their words `message` (of those with `error`). */
+static void create_rows(struct peer *p, const struct topic_row *v, int n, bool validate_only, int error, const char *message)
+{
+    static const char *const keys[] = { "retention.ms", "segment.ms" };
+    struct arena *a = &p->rig->arena;
+    struct create_topics_request in = dflt_create_topics_request;
+    in.validate_only = validate_only;
+    in.topics = wire_array(a, create_topics_request_creatable_topic, n);
+    in.topics_n = n;
+    for (int i = 0; i < n; i++) {
+        struct create_topics_request_creatable_topic *t = &in.topics[i];
+        t->name = slice_of(v[i].name);
+        t->num_partitions = v[i].partitions;
+        t->replication_factor = 1;
+        t->configs = wire_array(a, create_topics_request_creatable_topic_config, v[i].configs);
+        t->configs_n = v[i].configs;
+        for (int k = 0; k < v[i].configs; k++) {
+            t->configs[k].name = slice_of(keys[k]);
+            t->configs[k].value = S("1000000");
+        }
+    }
+    struct create_topics_response *out = peer_ask(p, API_CREATE_TOPICS, 7, &in);
+    assert_int_equal(out->topics_n, n);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(out->topics[i].error_code, v[i].error);
+        if (v[i].error == error && message) assert_true(slice_eq(out->topics[i].error_message, slice_of(message)));
+        if (v[i].error) assert_true(uuid_is_zero(out->topics[i].topic_id) && out->topics[i].configs_n <= 0);
+    }
+}
+
+static void more_partitions(struct peer *p, const struct topic_row *v, int n, bool validate_only)
+{
+    struct create_partitions_request in = dflt_create_partitions_request;
+    in.validate_only = validate_only;
+    in.topics = wire_array(&p->rig->arena, create_partitions_request_create_partitions_topic, n);
+    in.topics_n = n;
+    for (int i = 0; i < n; i++) {
+        in.topics[i].name = slice_of(v[i].name);
+        in.topics[i].count = v[i].partitions;
+        in.topics[i].assignments_n = -1;
+    }
+    struct create_partitions_response *out = peer_ask(p, API_CREATE_PARTITIONS, 3, &in);
+    assert_int_equal(out->results_n, n);
+    for (int i = 0; i < n; i++) assert_int_equal(out->results[i].error_code, v[i].error);
+}
+
+static int partitions_of(struct peer *p, const char *topic)
+{
+    struct metadata_response *out = metadata(p, 12, topic, false);
+    return out->topics[0].error_code ? -1 : out->topics[0].partitions_n;
+}
+
+static void a_request_that_would_make_more_than_ten_thousand_metadata_records_is_refused(void **state)
+{
+    (void)state;
+    enum { NO = KAFKA_POLICY_VIOLATION };
+    static const char partitions[] = "Excessively large number of partitions per request.",
+                      records[] = "Unable to perform excessively large batch operation.";
+    struct rig *r = rig_open(20, NULL);
+    struct peer *p = peer_open(r);
+    create_rows(p, (struct topic_row[]){ { "x", 1 }, { "y", 1 } }, 2, false, 0, NULL);
+
+    create_rows(p, (struct topic_row[]){ { "t", 9999 } }, 1, true, 0, NULL); /* and the topic's own record */
+    create_rows(p, (struct topic_row[]){ { "t", 10000, .error = NO } }, 1, true, NO, records);
+    create_rows(p, (struct topic_row[]){ { "t", 10001, .error = NO } }, 1, true, NO, partitions);
+    create_rows(p, (struct topic_row[]){ { "t", 9998, 1 } }, 1, true, 0, NULL);
+    create_rows(p, (struct topic_row[]){ { "t", 9998, 2, NO } }, 1, true, NO, records);
+    create_rows(p, (struct topic_row[]){ { "t", 4999 }, { "u", 4999 } }, 2, true, 0, NULL);
+    create_rows(p, (struct topic_row[]){ { "t", 5000, .error = NO }, { "u", 4999, .error = NO } }, 2, false, NO, records);
+    assert_int_equal(partitions_of(p, "u"), -1);
+    /* What is not made has no records, but its partitions count; and when too much is asked for every row hears only of that. */
+    create_rows(p, (struct topic_row[]){ { "x", 5000, .error = KAFKA_TOPIC_ALREADY_EXISTS }, { "t", 5000 } }, 2, true, 0, NULL);
+    create_rows(p, (struct topic_row[]){ { "x", 5001, .error = NO }, { "t", 5000, .error = NO } }, 2, true, NO, partitions);
+    create_rows(p, (struct topic_row[]){ { "d", 1, .error = NO }, { "d", 1, .error = NO }, { "t", 10000, .error = NO } }, 3, true,
+                NO, records);
+    create_rows(p, (struct topic_row[]){ { "__cluster_metadata", 1, .error = NO }, { "t", 10000, .error = NO } }, 2, true, NO,
+                records);
+
+    /* Row by row, and none by half. */
+    enum { TOO_MANY = KAFKA_UNKNOWN_SERVER_ERROR };
+    more_partitions(p, (struct topic_row[]){ { "x", 10001 } }, 1, true);
+    more_partitions(p, (struct topic_row[]){ { "x", 10002, .error = TOO_MANY } }, 1, true);
+    more_partitions(p, (struct topic_row[]){ { "x", 5001 }, { "y", 5001 } }, 2, true);
+    more_partitions(p, (struct topic_row[]){ { "x", 5001 }, { "y", 5002, .error = TOO_MANY } }, 2, true);
+    more_partitions(p, (struct topic_row[]){ { "x", 10002, .error = TOO_MANY }, { "y", 3 } }, 2, false);
+    assert_int_equal(partitions_of(p, "x"), 1);
+    assert_int_equal(partitions_of(p, "y"), 3);
+    peer_close(p);
+    rig_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +628,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_parked_fetches_make_an_append_no_dearer),
         cmocka_unit_test(with_memory_short_large_parked_fetches_answer),
         cmocka_unit_test(draining_answers_parked_fetches_at_once),
+        cmocka_unit_test(a_request_that_would_make_more_than_ten_thousand_metadata_records_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
