@@ -138,28 +138,75 @@ static bool names_collide(struct slice a, struct slice b)
     return true;
 }
 
-const struct image_topic *topic_collision(const struct image *im, struct slice name)
+struct flat_name {
+    struct map_node node;
+    const struct image_topic *topic;
+};
+
+static bool may_collide(struct slice name)
 {
-    if (!memchr(name.p, '.', name.n) && !memchr(name.p, '_', name.n)) return NULL;
-    for (int i = 0; i < im->topics_n; i++)
-        if (names_collide(im->topics[i]->name, name)) return im->topics[i];
-    return NULL;
+    return name.n <= TOPIC_NAME_MAX && (memchr(name.p, '.', name.n) || memchr(name.p, '_', name.n));
+}
+
+static uint64_t flat_hash(struct slice name)
+{
+    char flat[TOPIC_NAME_MAX];
+    for (size_t i = 0; i < name.n; i++) flat[i] = name.p[i] == '.' ? '_' : name.p[i];
+    return hash_slice((struct slice){ flat, name.n });
+}
+
+static bool flat_eq(const struct map_node *n, const void *key)
+{
+    return names_collide(container_of(n, struct flat_name, node)->topic->name, *(const struct slice *)key);
+}
+
+void collisions_begin(struct collisions *c, const struct image *im) { *c = (struct collisions){ .im = im }; }
+
+void collisions_end(struct collisions *c)
+{
+    map_free(&c->map);
+    mem_free(c->flat);
+    c->flat = NULL;
+}
+
+static void collisions_build(struct collisions *c)
+{
+    c->flat = mem_alloc(sizeof(*c->flat) * (size_t)MAX(c->im->topics_n, 1));
+    for (int i = 0, n = 0; i < c->im->topics_n; i++) {
+        const struct image_topic *t = c->im->topics[i];
+        if (!may_collide(t->name)) continue;
+        c->flat[n].topic = t;
+        map_put(&c->map, flat_hash(t->name), &c->flat[n++].node);
+    }
+}
+
+const struct image_topic *collisions_find(struct collisions *c, struct slice name)
+{
+    enum { SCANS = 8 }; /* about what the map costs */
+    if (!may_collide(name)) return NULL;
+    if (!c->flat && c->asked++ < SCANS) {
+        for (int i = 0; i < c->im->topics_n; i++)
+            if (names_collide(c->im->topics[i]->name, name)) return c->im->topics[i];
+        return NULL;
+    }
+    if (!c->flat) collisions_build(c);
+    struct map_node *n = map_find(&c->map, flat_hash(name), flat_eq, &name);
+    return n ? container_of(n, struct flat_name, node)->topic : NULL;
 }
 
 static int create_run(struct meta_change *change, struct meta_edit *e)
 {
     struct topics_create *tc = container_of(change, struct topics_create, change);
     const struct image *im = edit_image(e);
+    const struct name_row *rows = names_rows(edit_arena(e), tc->names, tc->n);
+    struct collisions same;
+    collisions_begin(&same, im);
     for (int i = 0; i < tc->n; i++) {
-        bool twice = false;
-        for (int j = 0; j < i; j++) twice |= slice_eq(tc->names[j], tc->names[i]);
-        if (twice || tc->errs[i] || image_topic(im, tc->names[i])) continue;
-        if (topic_collision(im, tc->names[i])) {
-            tc->errs[i] = E_INVALID_TOPIC_EXCEPTION;
-            continue;
-        }
-        create_one(e, im->conf, tc->names[i]);
+        if (rows[i].first != i || tc->errs[i] || image_topic(im, tc->names[i])) continue;
+        if (collisions_find(&same, tc->names[i])) tc->errs[i] = E_INVALID_TOPIC_EXCEPTION;
+        else create_one(e, im->conf, tc->names[i]);
     }
+    collisions_end(&same);
     return 0;
 }
 

@@ -30,8 +30,16 @@ void topics_create(struct req *rq, struct topics_create *tc);
 /* Submits nothing and returns false when every name is there. */
 bool topics_missing(const struct image *im, const struct slice *names, int n);
 
-/* A present topic whose name collides with this one (they differ only by . and _); NULL = none. */
-const struct image_topic *topic_collision(const struct image *im, struct slice name);
+/* Present topics whose names collide with others (they differ only by . and _), for a change that asks for many. */
+struct collisions {
+    const struct image *im;
+    int asked;
+    struct map map;
+    struct flat_name *flat; /* of the image's topics; NULL until so many were asked for that it pays */
+};
+void collisions_begin(struct collisions *c, const struct image *im); /* borrowed until the end */
+void collisions_end(struct collisions *c);
+const struct image_topic *collisions_find(struct collisions *c, struct slice name); /* NULL: none */
 
 /* What was made of a topic's settings, by the overrides it has: most of a request's thousands of topics have the same ones. Zero it (but
  * for `a`) to begin. */

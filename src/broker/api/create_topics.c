@@ -17,6 +17,7 @@ struct call {
     struct meta_change change;
     struct req *rq;
     struct described_cache described;
+    struct collisions collisions;
     bool *again; /* rows of a name that an earlier row has: all of them get one answer */
     struct wanted *wanted;
 };
@@ -111,7 +112,7 @@ static int judge_row(struct req *rq, const struct image *im, const struct create
     if (topic_name_check(t->name, a, &message)) return row_fail(o, E_INVALID_TOPIC_EXCEPTION, message);
     if (image_topic(im, t->name))
         return row_fail(o, E_TOPIC_ALREADY_EXISTS, arena_printf(a, "Topic '" S_FMT "' already exists.", S_ARG(t->name)));
-    const struct image_topic *other = topic_collision(im, t->name);
+    const struct image_topic *other = collisions_find(&((struct call *)rq->call)->collisions, t->name);
     if (other)
         return row_fail(
             o, E_INVALID_TOPIC_EXCEPTION,
@@ -200,12 +201,14 @@ static int create_run(struct meta_change *change, struct meta_edit *e)
     }
     c->wanted = arena_array(&rq->arena, struct wanted, in->topics_n);
     c->described = (struct described_cache){ .a = &rq->arena };
+    collisions_begin(&c->collisions, im);
     for (int i = 0; i < in->topics_n && records <= REQUEST_RECORDS_MAX; i++) {
         struct wanted *w = &c->wanted[i];
         if (out->topics[i].error_code || judge_row(rq, im, &in->topics[i], &out->topics[i], w)) continue;
         records += 1 + w->partitions + w->configs_n;
     }
     described_free(&c->described);
+    collisions_end(&c->collisions);
     if (records > REQUEST_RECORDS_MAX) refuse_all(rq, S("Unable to perform excessively large batch operation."));
     for (int i = 0; i < in->topics_n && !in->validate_only; i++) {
         const struct wanted *w = &c->wanted[i];

@@ -607,6 +607,27 @@ static void a_request_that_would_make_more_than_ten_thousand_metadata_records_is
     rig_close(r);
 }
 
+static void names_that_collide_are_refused_however_many_are_asked_for(void **state)
+{
+    (void)state;
+    enum { NAMES = 30 };
+    struct rig *r = rig_open(21, NULL);
+    struct peer *p = peer_open(r);
+    create_rows(p, (struct topic_row[]){ { "a.b", 1 }, { "c.d", 1 }, { "c_d", 1 } }, 3, false, 0,
+                NULL); /* the last two as with Kafka */
+    for (int at = 0; at < NAMES; at++) {
+        struct topic_row v[NAMES];
+        for (int i = 0; i < NAMES; i++)
+            v[i] = (struct topic_row){ .name = arena_printf(&r->arena, i % 2 ? "n.%d" : "m_%d", i).p, .partitions = 1 };
+        v[at] = (struct topic_row){ .name = "a_b", .partitions = 1, .error = KAFKA_INVALID_TOPIC_EXCEPTION };
+        v[(at + 1) % NAMES] = (struct topic_row){ .name = "a.b", .partitions = 1, .error = KAFKA_TOPIC_ALREADY_EXISTS };
+        v[(at + 2) % NAMES] = (struct topic_row){ .name = "a-b", .partitions = 1 };
+        create_rows(p, v, NAMES, true, KAFKA_INVALID_TOPIC_EXCEPTION, "Topic 'a_b' collides with existing topic: a.b");
+    }
+    peer_close(p);
+    rig_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -629,6 +650,7 @@ int main(void)
         cmocka_unit_test(with_memory_short_large_parked_fetches_answer),
         cmocka_unit_test(draining_answers_parked_fetches_at_once),
         cmocka_unit_test(a_request_that_would_make_more_than_ten_thousand_metadata_records_is_refused),
+        cmocka_unit_test(names_that_collide_are_refused_however_many_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
