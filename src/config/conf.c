@@ -180,6 +180,22 @@ static void check_connections(const struct conf *c, struct conf_report *r)
                   "must be at least socket.request.max.bytes=%lld, or -1", (long long)conf_i64(c, CONF_SOCKET_REQUEST_MAX_BYTES));
 }
 
+/* Somebody said how much the kernel may hold of a connection, and said too little. */
+static void check_socket_buffers(const struct conf *c, struct conf_report *r)
+{
+    enum { LEAST = 64 * KiB };
+    static const struct {
+        enum conf_key key;
+        const char *what;
+    } buffers[] = { { CONF_SOCKET_SEND_BUFFER_BYTES, "consumers get little at a time, and those on this machine a few MB/s" },
+                    { CONF_SOCKET_RECEIVE_BUFFER_BYTES, "producers send little at a time" } };
+    for (size_t i = 0; i < ARRAY_LEN(buffers); i++) {
+        int64_t n = conf_i64(c, buffers[i].key);
+        if (!conf_is_set(c, buffers[i].key) || n <= 0 || n >= LEAST) continue;
+        say_entry(r, CONF_SAY_WARN, static_entry(c, buffers[i].key), "below 64 KiB %s; leave it out, or set -1", buffers[i].what);
+    }
+}
+
 /* A node of a larger cluster must not start as a broker of its own. */
 static void check_cluster(const struct conf *c, struct conf_report *r)
 {
@@ -230,6 +246,7 @@ static int load(struct conf_base *b, struct conf **out, struct conf_report *r)
     check_retention(c, r);
     check_orders(c, r);
     check_connections(c, r);
+    check_socket_buffers(c, r);
     check_cluster(c, r);
     check_dirs(c, r);
     if (r->errors) conf_unref(&c);

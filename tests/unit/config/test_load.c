@@ -153,6 +153,27 @@ static void replication_above_one_counts_as_one_and_is_said_once(void **state)
     conf_unref(&c);
 }
 
+static void small_socket_buffers_are_warned_of(void **state)
+{
+    static const char *const keys[] = { "socket.send.buffer.bytes", "socket.receive.buffer.bytes" };
+    char text[64], want[96];
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        snprintf(text, sizeof text, "%s=65535", keys[i]);
+        snprintf(want, sizeof want, "warning: text:1: %s=65535: below 64 KiB", keys[i]);
+        assert_says(text, 0, want);
+        static const char *const fine[] = { "65536", "102400", "0", "-1" };
+        for (size_t k = 0; k < ARRAY_LEN(fine); k++) {
+            struct conf_report r = { 0 };
+            struct conf *c;
+            snprintf(text, sizeof text, "log.dirs=/d\n%s=%s", keys[i], fine[k]);
+            assert_ok(conf_parse(slice_of(text), &c, &r));
+            assert_int_equal(r.warnings, 0);
+            conf_report_free(&r);
+            conf_unref(&c);
+        }
+    }
+}
+
 static void old_names_become_new_ones(void **state)
 {
     struct conf *c = parse_ok("port=9999\nhost.name=10.0.0.1\nadvertised.host.name=kafka.example\nlog.cleanup.interval.mins=2\n"
@@ -423,6 +444,7 @@ int main(void)
         cmocka_unit_test(foreign_settings_are_told_apart),
         cmocka_unit_test(what_cannot_be_honoured_and_matters_stops_the_start),
         cmocka_unit_test(replication_above_one_counts_as_one_and_is_said_once),
+        cmocka_unit_test(small_socket_buffers_are_warned_of),
         cmocka_unit_test(old_names_become_new_ones),
         cmocka_unit_test(the_node_has_one_number_by_either_name),
         cmocka_unit_test(a_node_of_a_larger_cluster_does_not_start_alone_unseen),
