@@ -108,7 +108,11 @@ void node_init(struct node *n, uint64_t seed, const char *properties)
 
 static void bury(struct node *n)
 {
-    for (struct list *l; (l = list_pop(&n->gone));) mem_free(container_of(l, struct peer, link));
+    for (struct list *l; (l = list_pop(&n->gone));) {
+        struct peer *p = container_of(l, struct peer, link);
+        mem_free(p->junk);
+        mem_free(p);
+    }
 }
 
 void node_free(struct node *n)
@@ -448,12 +452,12 @@ static void do_junk(struct post *post)
     struct junk *j = container_of(post, struct junk, post);
     j->peer->junked = true;
     deliver(j->peer, j->bytes, j->n);
-    mem_free(j);
 }
 
 void peer_send_junk(struct peer *p, const void *frame, size_t n)
 {
-    struct junk *j = mem_alloc(sizeof *j + n);
+    assert(!p->junk);
+    struct junk *j = p->junk = mem_alloc(sizeof *j + n);
     *j = (struct junk){ .post.fn = do_junk, .peer = p, .n = n };
     memcpy(j->bytes, frame, n);
     loop_post(shard_loop(broker_shard(p->node->broker, 0)), &j->post);

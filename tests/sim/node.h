@@ -59,6 +59,7 @@ struct peer {
     bool broken; /* or because what was to be sent could not be read */
     bool paused;
     bool junked;
+    struct junk *junk; /* what was or will be sent of it: the life may end before */
     const char *reason;
     struct post open, hang_up;
     bool opening, hanging_up, gone;
@@ -73,7 +74,7 @@ void call_init(struct call *c, int16_t key, int16_t version);
 void call_free(struct call *c); /* its memory; not when on its way */
 /* Encodes `in` and sends it; key and version, answered and lost are set. */
 void peer_send(struct peer *p, struct call *c, const void *in);
-/* A frame that may be anything. From then on nobody listens to answers. */
+/* A frame that may be anything, once. From then on nobody listens to answers. */
 void peer_send_junk(struct peer *p, const void *frame, size_t n);
 
 /* ---- failing ------------------------------------------------------------------------------------------------------------------------------ */
