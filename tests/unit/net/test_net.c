@@ -26,7 +26,7 @@ struct server {
 static void on_shard(struct shard *s, void *arg) { atomic_fetch_add(&((struct server *)arg)->drained, 1); }
 static void on_net(void *arg) { atomic_fetch_add(&((struct server *)arg)->drained, 1); }
 
-static int serve(void **state, const char *more)
+static int serve(void **state, const char *more, int fds_max) /* 0: what net takes itself */
 {
     struct server *s = new (struct server);
     struct conf_report report = { 0 };
@@ -42,6 +42,7 @@ static int serve(void **state, const char *more)
     conf_report_free(&report);
     assert_ok(broker_open(s->env->world, s->conf, 1, &s->broker, &w));
     assert_ok(net_open(s->broker, s->conf, &s->net, &w));
+    if (fds_max) s->net->fds_max = fds_max;
     s->port = net_port(s->net, 0);
     loop_start(shard_loop(broker_shard(s->broker, 0)));
     net_start(s->net);
@@ -49,8 +50,9 @@ static int serve(void **state, const char *more)
     return 0;
 }
 
-static int server_up(void **state) { return serve(state, ""); }
-static int server_small(void **state) { return serve(state, "socket.request.max.bytes=65536\nmax.connections.per.ip=20"); }
+static int server_up(void **state) { return serve(state, "", 0); }
+static int server_of_two(void **state) { return serve(state, "", 2); }
+static int server_small(void **state) { return serve(state, "socket.request.max.bytes=65536\nmax.connections.per.ip=20", 0); }
 
 static int server_down(void **state)
 {
@@ -327,7 +329,6 @@ static void connections_leave_descriptors_to_the_storage(void **state)
 {
     struct server *s = *state;
     int fd[3];
-    s->net->fds_max = 2;
     for (int i = 0; i < 3; i++) fd[i] = dial(s);
     for (int i = 0; i < 20; i++) create_topic(s, fd[i % 2], "t", 1);
     assert_int_equal(atomic_load(&s->net->total), 2);
@@ -345,7 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_frame_arrives_in_pieces_of_any_size, server_up, server_down),
         cmocka_unit_test_setup_teardown(a_large_fetch_is_sent_whole_through_a_slow_socket, server_up, server_down),
         cmocka_unit_test_setup_teardown(impossible_lengths_close_the_connection_and_others_go_on, server_small, server_down),
-        cmocka_unit_test_setup_teardown(connections_leave_descriptors_to_the_storage, server_up, server_down),
+        cmocka_unit_test_setup_teardown(connections_leave_descriptors_to_the_storage, server_of_two, server_down),
         cmocka_unit_test_setup_teardown(one_address_may_not_take_every_connection, server_small, server_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
