@@ -56,8 +56,8 @@ static void req_run_later(struct post *p)
 /* While the waiting are told one by one there may be none for a moment; and who counts the shards must hear of each once. */
 static void shard_drain_check(struct shard *s)
 {
+    if (!s->drain_told || s->requests > 0 || !s->drained) return; /* the rest is another thread's until drain_told */
     void (*drained)(struct shard *, void *) = s->drained;
-    if (!s->drain_told || s->requests > 0 || !drained) return;
     s->drained = NULL;
     drained(s, s->drained_arg);
 }
