@@ -275,8 +275,8 @@ struct uuid rnd_uuid(struct rnd *r);           /* version 4; text never begins w
  * returns the error (then any part of it may be in the file: the caller cuts).
  * Nothing is durable before datasync (file content and size) and sync_dir (names): the simulated one takes the rest away at power loss. */
 /* FS_WRITE = read and write. FS_DIRECT: past the page cache; everything in multiples of FS_DIRECT_ALIGN, in memory and in the file (-EINVAL where the
- * file system cannot, at the open or at a write), and a sync is needed as ever. */
-enum { FS_READ = 0, FS_WRITE = 1, FS_CREATE = 2, FS_TRUNC = 4, FS_EXCL = 8, FS_DIRECT = 16, FS_DIRECT_ALIGN = 4096 };
+ * file system cannot, at the open or at a write), and a sync is needed as ever. FS_DIR: a directory, for sync_names. */
+enum { FS_READ = 0, FS_WRITE = 1, FS_CREATE = 2, FS_TRUNC = 4, FS_EXCL = 8, FS_DIRECT = 16, FS_DIR = 32, FS_DIRECT_ALIGN = 4096 };
 struct fs_stat {
     int64_t size;
     int64_t mtime_ms;
@@ -295,6 +295,7 @@ struct fs {
     int (*truncate)(struct fs *fs, int fd, int64_t size);
     int (*datasync)(struct fs *fs, int fd);
     int (*sync_dir)(struct fs *fs, const char *path);
+    int (*sync_names)(struct fs *fs, int fd); /* sync_dir of an open one: takes no descriptor that may not be there */
     int (*rename)(struct fs *fs, const char *from, const char *to); /* files and directories; replaces a file */
     int (*unlink)(struct fs *fs, const char *path);
     int (*mkdir)(struct fs *fs, const char *path); /* 0750 less umask */

@@ -24,7 +24,8 @@ static int done(int rc) { return rc < 0 ? -errno : rc; }
 static int real_open(struct fs *fs, const char *path, int flags)
 {
     int how = O_CLOEXEC | (flags & FS_WRITE ? O_RDWR : O_RDONLY) | (flags & FS_CREATE ? O_CREAT : 0) |
-              (flags & FS_TRUNC ? O_TRUNC : 0) | (flags & FS_EXCL ? O_EXCL : 0) | (flags & FS_DIRECT ? O_DIRECT : 0);
+              (flags & FS_TRUNC ? O_TRUNC : 0) | (flags & FS_EXCL ? O_EXCL : 0) | (flags & FS_DIRECT ? O_DIRECT : 0) |
+              (flags & FS_DIR ? O_DIRECTORY : 0);
     int fd;
     RETRY(fd, open(path, how, 0640));
     return done(fd);
@@ -111,6 +112,13 @@ static int real_sync_dir(struct fs *fs, const char *path)
     rc = done(rc);
     close(fd);
     return rc;
+}
+
+static int real_sync_names(struct fs *fs, int fd)
+{
+    int rc;
+    RETRY(rc, fsync(fd));
+    return done(rc);
 }
 
 static int real_rename(struct fs *fs, const char *from, const char *to) { return done(rename(from, to)); }
@@ -243,6 +251,7 @@ struct fs fs_real = {
     .truncate = real_truncate,
     .datasync = real_datasync,
     .sync_dir = real_sync_dir,
+    .sync_names = real_sync_names,
     .rename = real_rename,
     .unlink = real_unlink,
     .mkdir = real_mkdir,

@@ -489,7 +489,7 @@ static int sim_open(struct fs *fs, const char *path, int flags)
     if (rc) return rc;
     if (p.inode) {
         if (flags & FS_EXCL) return -EEXIST;
-        if (p.inode->is_dir) return -EISDIR;
+        if (p.inode->is_dir != !!(flags & FS_DIR)) return p.inode->is_dir ? -EISDIR : -ENOTDIR;
         if (flags & FS_TRUNC) rc = do_truncate(f, p.inode, 0);
     } else {
         rc = flags & FS_CREATE ? create(f, &p, false) : -ENOENT;
@@ -650,18 +650,36 @@ static int find_dir(struct fs_sim *f, const char *path, struct inode **out)
     return rc;
 }
 
+static void keep_names(struct fs_sim *f, const struct inode *dir)
+{
+    list_each_safe (n, next, &f->name_changes) {
+        struct name_change *c = container_of(n, struct name_change, link);
+        if (c->dir == dir) name_change_keep(f, c);
+    }
+}
+
 static int sim_sync_dir(struct fs *fs, const char *path)
 {
     struct fs_sim *f = of(fs);
     struct inode *dir = NULL;
     int rc = counted_path(f, SIM_SYNC_DIR, path);
     if (rc == 0) rc = find_dir(f, path, &dir);
+    if (rc == 0) keep_names(f, dir);
+    return rc;
+}
+
+static int sim_sync_names(struct fs *fs, int fd)
+{
+    struct fs_sim *f = of(fs);
+    struct handle *h;
+    int rc = handle_get(f, fd, false, &h);
     if (rc) return rc;
-    list_each_safe (n, next, &f->name_changes) {
-        struct name_change *c = container_of(n, struct name_change, link);
-        if (c->dir == dir) name_change_keep(f, c);
-    }
-    return 0;
+    assert(h->inode->is_dir);
+    trace(f, SIM_SYNC_DIR, h->inode->id, 1);
+    rc = counted(f, SIM_SYNC_DIR, h->path);
+    if (rc == -EMFILE || rc == -ENFILE) rc = 0; /* nothing is opened */
+    if (rc == 0) keep_names(f, h->inode);
+    return rc;
 }
 
 /* Is `below` the directory `dir`, or somewhere in it? */
@@ -896,6 +914,7 @@ struct fs_sim *fs_sim_new(struct sim *s, uint64_t seed)
         .truncate = sim_truncate,
         .datasync = sim_datasync,
         .sync_dir = sim_sync_dir,
+        .sync_names = sim_sync_names,
         .rename = sim_rename,
         .unlink = sim_unlink,
         .mkdir = sim_mkdir,

@@ -71,6 +71,7 @@ struct cleaner {
     struct clean_filter filter;
     struct clean_stats stats;
     struct target target;
+    int names; /* in a swap: the log's directory, open */
     int64_t segments_made, began_us;
 };
 
@@ -471,6 +472,9 @@ static bool sources_there(struct cleaner *c, int *at)
     return p->recovery_point >= p->segs[i + n]->base;
 }
 
+/* The swap's syncs go by a descriptor that was there before it began: a swap cannot wait half way. 0 or -errno. */
+static int swap_sync(struct cleaner *c) { return c->logs->fs->sync_names(c->logs->fs, c->names); }
+
 /* .cleaned -> .swap, durably: 0 or -errno. E_NO_SPACE: there was no room for a name, everything is taken back. */
 static int swap_promise(struct cleaner *c)
 {
@@ -479,7 +483,7 @@ static int swap_promise(struct cleaner *c)
         if (files[i] != SEG_TXN || c->target.has_txn) rc = rename_from(c, c->target.base, files[i], ".cleaned", ".swap");
     bool full = rc == -ENOSPC || rc == -EDQUOT;
     if (full) rc = remove_files(c, c->target.base, ".swap");
-    if (rc == 0) rc = dir_sync(c->log->dir, c->log->path);
+    if (rc == 0) rc = swap_sync(c);
     return rc == 0 && full ? E_NO_SPACE : rc;
 }
 
@@ -492,10 +496,10 @@ static int swap_files(struct cleaner *c)
             rc = rename_from(c, c->segs[k]->base, f, "", ".deleted");
             if (rc == -ENOENT && f != SEG_LOG) rc = 0; /* an index that was in memory only */
         }
-    if (rc == 0) rc = dir_sync(c->log->dir, c->log->path);
+    if (rc == 0) rc = swap_sync(c);
     for (size_t i = 0; i < ARRAY_LEN(files) && rc == 0; i++)
         if (files[i] != SEG_TXN || c->target.has_txn) rc = rename_from(c, c->target.base, files[i], ".swap", "");
-    return rc < 0 ? rc : dir_sync(c->log->dir, c->log->path);
+    return rc < 0 ? rc : swap_sync(c);
 }
 
 static struct segment *new_segment(struct cleaner *c)
@@ -551,7 +555,7 @@ static int swap_refused(struct cleaner *c, struct segment **s, int rc)
     for (int k = c->group; k < c->group_end; k++) seg_unhold(c->segs[k]);
     if (*s) { /* the promise stands */
         int back = remove_files(c, c->target.base, ".swap");
-        if (back == 0) back = dir_sync(c->log->dir, c->log->path);
+        if (back == 0) back = swap_sync(c);
         seg_unref(s);
         if (back < 0) return dir_fail(c->log->dir, "swap of a cleaned segment", c->log->path, back);
     }
@@ -586,8 +590,7 @@ static int retire_sources(struct cleaner *c, bool swapped)
     return rc;
 }
 
-/* Replaces the group by the target. Under maint. */
-static int swap(struct cleaner *c)
+static int do_swap(struct cleaner *c)
 {
     struct plog *p = c->log;
     struct target *t = &c->target;
@@ -616,11 +619,23 @@ static int swap(struct cleaner *c)
     if (rc == 0) seg_unhold(s);
     int last = retire_sources(c, rc == 0);
     if (rc == 0) rc = last;
-    if (rc == 0) rc = dir_sync(p->dir, p->path);
+    if (rc == 0) rc = swap_sync(c);
     if (rc < 0) return dir_fail(p->dir, "swap of a cleaned segment", p->path, rc);
     t->open = false;
     c->segments_made++;
     return 0;
+}
+
+/* Replaces the group by the target. Under maint. */
+static int swap(struct cleaner *c)
+{
+    struct plog *p = c->log;
+    if (plog_is_gone(p)) return E_GONE;
+    c->names = dir_open(p->dir, p->path, FS_DIR);
+    if (c->names < 0) return io_failed(c, "cleaning", c->names);
+    int rc = do_swap(c);
+    c->logs->fs->close(c->logs->fs, c->names);
+    return rc;
 }
 
 /* ---- the phases ------------------------------------------------------------------------------------------------------------------------------ */

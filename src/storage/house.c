@@ -341,13 +341,14 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
 {
     struct fs *fs = p->logs->fs;
     struct segment **gone = mem_alloc((size_t)MAX(n, 1) * sizeof(struct segment *));
-    int rc = 0, kept = -1;
-    if (n > 0) { /* for the first sync: nothing is begun that could not go on for want of a descriptor */
-        kept = dir_open(p->dir, p->path, FS_READ);
-        if (open_passes(kept)) {
+    int rc = 0, names = -1;
+    if (n > 0) { /* before: nothing is begun that could not go on for want of a descriptor */
+        names = dir_open(p->dir, p->path, FS_DIR);
+        if (open_passes(names)) {
             mem_free(gone);
-            return err_of_errno(kept);
+            return err_of_errno(names);
         }
+        rc = MIN(names, 0);
     }
     pthread_mutex_lock(&p->mu);
     assert(n < p->segs_n);
@@ -379,9 +380,7 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
             if (one < 0 && one != -ENOENT) rc = one;
         }
         /* Oldest first and each durably: a power cut must not bring an older one back in front of one that is gone. */
-        if (kept >= 0) fs->close(fs, kept);
-        kept = -1;
-        if (rc == 0) rc = dir_sync(p->dir, p->path);
+        if (rc == 0) rc = fs->sync_names(fs, names);
         char prefix[SEG_PATH];
         snprintf(prefix, sizeof(prefix), "%s/%020lld", p->path, (long long)s->base);
         house_doom(p->dir, prefix, false, delay);
@@ -389,6 +388,7 @@ int plog_drop_segments(struct plog *p, int n, int64_t start)
                  KV_I64("log_start", start));
         seg_unref(&s);
     }
+    if (names >= 0) fs->close(fs, names);
     mem_free(gone);
     return rc < 0 ? dir_fail(p->dir, "deletion", p->path, rc) : 0;
 }

@@ -156,6 +156,11 @@ static void files_and_directories_are_renamed_and_removed(void **state)
     assert_err(fs->unlink(fs, e), -EISDIR);
     assert_ok(fs->unlink(fs, test_path(env, "e/x")));
     assert_ok(fs->sync_dir(fs, e));
+    assert_err(fs->open(fs, g, FS_DIR), -ENOTDIR);
+    int dir = fs->open(fs, e, FS_DIR);
+    assert_true(dir >= 0);
+    assert_ok(fs->sync_names(fs, dir));
+    assert_ok(fs->close(fs, dir));
     assert_ok(fs->rmdir(fs, e));
     assert_err(fs->rmdir(fs, e), -ENOENT);
     assert_err(fs->unlink(fs, e), -ENOENT);

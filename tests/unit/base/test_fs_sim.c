@@ -153,7 +153,12 @@ static void a_rename_is_whole_or_undone_and_final_after_sync_dir(void **state)
         assert_ok(fs->datasync(fs, fd));
         assert_ok(fs->rename(fs, tmp, f));
         assert_string_equal(test_read(env, f), "new");
-        if (seed % 2) assert_ok(fs->sync_dir(fs, env->dir));
+        if (seed % 4 == 1) assert_ok(fs->sync_dir(fs, env->dir));
+        if (seed % 4 == 3) { /* the same, by a descriptor */
+            int dir = fs->open(fs, env->dir, FS_DIR);
+            assert_ok(fs->sync_names(fs, dir));
+            fs->close(fs, dir);
+        }
         sim_power_loss(env->world);
         const char *have = test_read(env, f);
         if (seed % 2 || strcmp(have, "new") == 0) {
@@ -417,7 +422,14 @@ static uint64_t play(uint64_t seed, int *n_errors)
             case 2: rc = fs->unlink(fs, p); break;
             case 3:
             case 4: rc = fs->rename(fs, p, q); break;
-            case 5: rc = fs->sync_dir(fs, rnd_below(r, 2) ? env->dir : p); break;
+            case 5:
+                if (rnd_below(r, 2)) rc = fs->sync_dir(fs, rnd_below(r, 2) ? env->dir : p);
+                else if ((rc = fs->open(fs, rnd_below(r, 2) ? env->dir : p, FS_DIR)) >= 0) {
+                    int dir = rc;
+                    rc = fs->sync_names(fs, dir);
+                    fs->close(fs, dir);
+                }
+                break;
             case 6:
             case 7:
                 if (fds[k] >= 0) fs->close(fs, fds[k]);

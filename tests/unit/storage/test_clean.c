@@ -472,6 +472,43 @@ static void reading_and_writing_go_on_while_the_cleaner_works(void **state)
     bench_free(b);
 }
 
+/* Wherever descriptors run out in a clean it comes to nothing or is finished, and the next one is whole; so is what a kill finds. */
+static void want_of_descriptors_at_any_step_only_delays_a_clean(void **state)
+{
+    struct test_env *env = *state;
+    int refused = 0, finished = 0;
+    for (int nth = 1; nth == 1 || finished == 0; nth++) {
+        bool kill = nth % 2;
+        struct bench *b = bench_new(env, NULL, EAGER);
+        put_keys(b, 100, 5);
+        assert_ok(logs_checkpoint(b->r.logs));
+        sim_fault(b->r.w,
+                  (struct sim_fault){ .nth = nth, .sticky = true, .err = -EMFILE, .ops = SIM_OPEN | SIM_SYNC_DIR | SIM_LIST });
+        int64_t size = plog_size(b->m.p);
+        logs_clean(b->r.logs);
+        bool failed = b->m.p->dirty_from < 50;
+        refused += failed;
+        finished += !failed;
+        assert_true(failed || plog_size(b->m.p) < size / 2);
+        sim_fault(b->r.w, (struct sim_fault){ 0 });
+        assert_false(rig_offsets(b->m.p).offline);
+        assert_false(b->m.p->uncleanable);
+        if (kill) {
+            plog_unref(&b->m.p);
+            rig_kill(&b->r);
+            rig_begin(&b->r);
+            b->m.p = rig_plog(&b->r, "t", 0, EAGER);
+        }
+        logs_clean(b->r.logs);
+        assert_true(b->m.p->dirty_from > 50);
+        assert_false(has_files(b, ".swap") || has_files(b, ".cleaned"));
+        model_check(&b->m, READ_WATERMARK, 0, true);
+        bench_free(b);
+        assert_ok(fs_remove_tree(env->world->fs, env->dir));
+    }
+    assert_true(refused > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +530,7 @@ int main(void)
         IN_BOTH_WORLDS(an_open_transaction_holds_the_cleaner_back),
         IN_BOTH_WORLDS(a_small_map_takes_several_rounds),
         IN_BOTH_WORLDS(reading_and_writing_go_on_while_the_cleaner_works),
+        IN_SIM_WORLD(want_of_descriptors_at_any_step_only_delays_a_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

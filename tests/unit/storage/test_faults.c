@@ -1,4 +1,5 @@
 /* When the disk fails: J6 (a failed sync is final), J11 (a failed append is cut), and every file call failing once and for ever. */
+#include "internal.h"
 #include "rig.h"
 #include <errno.h>
 
@@ -357,6 +358,40 @@ static void want_of_descriptors_is_told_and_passes(void **state)
     rig_free(&r);
 }
 
+/* Segments go one after the other, each durably; that there is no descriptor is known before the first. */
+static void want_of_descriptors_ends_no_deletion_half_way(void **state)
+{
+    struct test_env *env = *state;
+    int refused = 0, done = 0;
+    for (int nth = 1; done == 0; nth++) {
+        struct rig r;
+        int64_t start;
+        begin(&r, env, NULL);
+        struct plog *p = rig_plog(&r, "t", 0, "segment.bytes=1048576");
+        for (int i = 0; i < 85; i++) rig_put(&r, p, RIG_BATCH(.value = 50000), "x");
+        rig_durable(p);
+        settle(&r);
+        assert_ok(logs_checkpoint(r.logs));
+        assert_int_equal(p->segs_n, 5);
+        sim_fault(r.w, (struct sim_fault){
+                           .nth = nth, .sticky = true, .err = -EMFILE, .ops = SIM_OPEN | SIM_SYNC_DIR, .path = "/t-0" });
+        (void)plog_delete_records(p, 80, &start);
+        if (p->segs_n == 5) refused++;
+        else done++;
+        assert_true(p->segs_n == 5 || p->segs_n == 1);
+        assert_int_equal(start, 80);
+        sim_fault(r.w, (struct sim_fault){ 0 });
+        assert_false(offline(p));
+        logs_retain(r.logs);
+        assert_int_equal(p->segs_n, 1);
+        plog_unref(&p);
+        assert_ok(rig_close(&r));
+        rig_free(&r);
+        assert_ok(fs_remove_tree(env->world->fs, env->dir));
+    }
+    assert_true(refused > 0);
+}
+
 /* Nothing failed to be synced: it could not be opened. It is not acknowledged until it was. */
 static void a_commit_waits_for_descriptors(void **state)
 {
@@ -521,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_cannot_read_is_told_to_the_reader),
         IN_SIM_WORLD(an_index_that_cannot_be_read_is_built_anew),
         IN_SIM_WORLD(want_of_descriptors_is_told_and_passes),
+        IN_SIM_WORLD(want_of_descriptors_ends_no_deletion_half_way),
         IN_SIM_WORLD(a_commit_waits_for_descriptors),
         IN_SIM_WORLD(a_new_partition_that_cannot_be_made_durable_is_made_later),
         IN_SIM_WORLD(one_failed_directory_leaves_the_others_serving),
