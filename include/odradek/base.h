@@ -375,6 +375,11 @@ struct worker;
 struct worker *worker_start(struct world *w, const char *name, enum turn (*turn)(void *arg), void *arg);
 void worker_kick(struct worker *wk);  /* any thread */
 void worker_stop(struct worker **wk); /* at least one more turn, then until idle, then joins; nulls */
+/* A start does not wait for threads that it has no work for: between the two calls a worker's thread is made at its first kick;
+ * workers_begin makes the others, so that a system which refuses one is found out at the start. Without workers_hold, worker_start makes
+ * it. Nothing to do in the simulated world. */
+void workers_hold(struct world *w);
+void workers_begin(struct world *w);
 
 /* ---- tickets and watches: the one way to wait (STYLE.md §3) ---------------------------------------------------------------- */
 
@@ -401,6 +406,7 @@ struct world {
     struct clock *clock;
     struct rnd *rnd;
     struct sim *sim;
+    struct held_workers *held; /* the real world's */
 };
 struct world *world_real_new(void);
 void world_free(struct world **w);
@@ -478,13 +484,22 @@ void log_sink(void (*sink)(void *arg, enum log_level level, struct slice line), 
 
 /* ---- metrics ---------------------------------------------------------------------------------------------------------------- */
 
-/* Counters and gauges of the whole process, relaxed atomics, one row each in metric_list.h. */
+/* Counters and gauges of the whole process, relaxed atomics, one row each in metric_list.h. Each thread counts in a stripe, which few others
+ * use, so that loops do not wait for each other's cache lines; what a metric is, is the sum. */
 enum metric {
 #define METRIC(name, prom, help) M_##name,
 #include <odradek/metric_list.h>
 #undef METRIC
     M_COUNT
 };
-extern _Atomic int64_t metrics[M_COUNT];
-static inline void metric_add(enum metric m, int64_t n) { atomic_fetch_add_explicit(&metrics[m], n, memory_order_relaxed); }
-static inline int64_t metric_get(enum metric m) { return atomic_load_explicit(&metrics[m], memory_order_relaxed); }
+struct metric_stripe {
+    _Alignas(64) _Atomic int64_t v[M_COUNT];
+};
+extern _Thread_local struct metric_stripe *metric_mine; /* NULL until this thread counts first */
+struct metric_stripe *metric_begin(void);
+static inline void metric_add(enum metric m, int64_t n)
+{
+    struct metric_stripe *s = metric_mine ? metric_mine : metric_begin();
+    atomic_fetch_add_explicit(&s->v[m], n, memory_order_relaxed);
+}
+int64_t metric_get(enum metric m);

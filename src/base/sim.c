@@ -349,14 +349,14 @@ struct world *world_sim_new(uint64_t seed)
     s->clock = (struct clock){ .mono_us = sim_mono_us, .wall_ms = sim_wall_ms, .cpu_us = sim_cpu_us };
     s->rnd = (struct rnd){ sim_fill };
     s->files = fs_sim_new(s, sim_rng_next(&root));
-    s->world = (struct world){ fs_sim_table(s->files), &s->clock, &s->rnd, s };
+    s->world = (struct world){ .fs = fs_sim_table(s->files), .clock = &s->clock, .rnd = &s->rnd, .sim = s };
     return &s->world;
 }
 
 struct world *world_real_new(void)
 {
     struct world *w = new (struct world);
-    *w = (struct world){ .fs = &fs_real, .clock = &clock_real, .rnd = &rnd_real };
+    *w = (struct world){ .fs = &fs_real, .clock = &clock_real, .rnd = &rnd_real, .held = held_workers_new() };
     return w;
 }
 
@@ -367,6 +367,7 @@ void world_free(struct world **wp)
     if (!w) return;
     struct sim *s = w->sim;
     if (!s) {
+        held_workers_free(w->held);
         mem_free(w);
         return;
     }

@@ -12,5 +12,6 @@ struct worker { /* first member of either world's worker */
     enum turn (*turn)(void *arg);
     void *arg;
 };
-struct worker *worker_real_start(const char *name, enum turn (*turn)(void *arg), void *arg);
+struct held_workers *held_workers_new(void);
+void held_workers_free(struct held_workers *h);
 struct worker *worker_sim_start(struct world *w, const char *name, enum turn (*turn)(void *arg), void *arg);

@@ -115,6 +115,7 @@ int odr_start(const struct odr_options *o, struct odr_broker **out, char *text, 
     if (rc) goto fail;
     raise_file_limit();
     code = ODR_EXIT_DATA;
+    workers_hold(b->world);
     rc = broker_open(b->world, b->conf, loop_count(b->conf), &b->broker, &why);
     if (rc) goto fail;
     broker_on_failed(b->broker, on_failed, b);
@@ -127,6 +128,7 @@ int odr_start(const struct odr_options *o, struct odr_broker **out, char *text, 
         return code;
     }
     net_start(b->net);
+    workers_begin(b->world);
     summarise(b, began_us);
     *out = b;
     return 0;

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "loop.h"
+#include <stdlib.h>
 
 /* ---- workers ---- */
 
@@ -48,6 +49,43 @@ static void a_kicked_worker_takes_turns_until_it_is_idle_and_answers_by_post(voi
     assert_true(j.turns >= 5 && j.turns <= 7); /* and one for the stop */
     assert_int_equal(j.left, 0);
     loop_free(&j.loop);
+}
+
+static int threads_here(void)
+{
+    static const char key[] = "Threads:";
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    int n = -1;
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, key, sizeof key - 1) == 0) n = (int)strtol(line + sizeof key - 1, NULL, 10);
+    fclose(f);
+    assert_true(n > 0);
+    return n;
+}
+
+static void a_held_worker_gets_its_thread_when_it_is_kicked_or_when_all_begin(void **state)
+{
+    struct test_env *env = *state;
+    struct job j[4] = { { .left = 1 }, { .left = 1 }, { .left = 1 }, { .left = 1 } };
+    int before = threads_here();
+    workers_hold(env->world);
+    for (int i = 0; i < 3; i++) j[i].worker = worker_start(env->world, "held", work, &j[i]);
+    assert_int_equal(threads_here(), before);
+    worker_kick(j[0].worker);
+    assert_int_equal(threads_here(), before + 1);
+    worker_stop(&j[1].worker); /* before its thread was there: it does its turn */
+    assert_int_equal(j[1].left, 0);
+    assert_int_equal(threads_here(), before + 1);
+    workers_begin(env->world);
+    assert_int_equal(threads_here(), before + 2);
+    j[3].worker = worker_start(env->world, "free", work, &j[3]);
+    assert_int_equal(threads_here(), before + 3);
+    worker_stop(&j[0].worker);
+    worker_stop(&j[2].worker);
+    worker_stop(&j[3].worker);
+    for (int i = 0; i < 4; i++) assert_int_equal(j[i].left, 0);
 }
 
 static void stopping_a_worker_finishes_its_work_first(void **state)
@@ -344,6 +382,7 @@ int main(void)
         IN_BOTH_WORLDS(stopping_a_worker_finishes_its_work_first),
         IN_BOTH_WORLDS(a_turn_begins_after_every_kick),
         IN_SIM_WORLD(an_idle_worker_is_not_run),
+        IN_REAL_WORLD(a_held_worker_gets_its_thread_when_it_is_kicked_or_when_all_begin),
         IN_BOTH_WORLDS(a_callback_may_stop_a_worker),
         IN_BOTH_WORLDS(many_pokes_before_delivery_are_one_wake_up),
         IN_BOTH_WORLDS(a_poke_from_inside_a_wake_up_is_delivered_again),
