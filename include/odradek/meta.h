@@ -70,11 +70,16 @@ const struct image_resource *image_resource(const struct image *im, int8_t type,
 struct image *image_ref(const struct image *im);
 void image_unref(struct image **im); /* nulls; any thread */
 
-/* Per-loop cache: the newest image, without touching its counter unless it changed. Valid until the next call on this cache. At home. */
+/* Per-loop cache: the newest image, without touching its counter unless it changed. Valid until the next call on this cache. At home. For
+ * what lives longer the cache lends references of a stock, so that loops do not wait for each other at the counter. */
 struct image_cache {
     struct image *held;
+    uint32_t stock; /* references to it, with the cache's own */
 };
 const struct image *meta_image(struct meta *m, struct image_cache *c);
+struct image *image_lend(struct image_cache *c);                      /* a reference to what it holds, not NULL */
+void image_give_back(struct image_cache *c, const struct image **im); /* a reference to any image, lent or not; nulls */
+void image_cache_end(struct image_cache *c);
 struct image *meta_image_take(struct meta *m); /* counted; any thread */
 
 /* ---- open, close --------------------------------------------------------------------------------------------------------------- */

@@ -65,7 +65,7 @@ static void shard_free(struct shard *s)
     fetch_sessions_free(&s->sessions);
     producer_ids_free(&s->pids);
     for (struct list *l; (l = list_pop(&s->free_reqs));) mem_free(container_of(l, struct req, link));
-    image_unref(&s->image.held);
+    image_cache_end(&s->image);
     wire_out_free(&s->wire_scratch);
     waker_free(&s->waker);
     loop_free(&s->loop);

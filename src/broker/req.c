@@ -93,7 +93,7 @@ static void req_free(struct req *rq)
     struct shard *s = rq->shard;
     assert(!rq->running && !rq->deferred && rq->sleeper.id == 0);
     list_remove(&rq->link);
-    image_unref((struct image **)&rq->image);
+    image_give_back(&s->image, &rq->image);
     if (rq->holder) buf_unref(&rq->holder);
     arena_free(&rq->arena);
     if (rq->lined) {
@@ -175,8 +175,8 @@ const struct image *req_image_new(struct req *rq)
 {
     const struct image *now = meta_image(rq->shard->broker->meta, &rq->shard->image);
     if (now != rq->image) {
-        image_unref((struct image **)&rq->image);
-        rq->image = image_ref(now);
+        image_give_back(&rq->shard->image, &rq->image);
+        rq->image = image_lend(&rq->shard->image);
     }
     return rq->image;
 }

@@ -7,6 +7,8 @@ static_assert(sizeof(struct image_config) == sizeof(struct conf_kv) &&
                   offsetof(struct image_config, value) == offsetof(struct conf_kv, value),
               "image_config and conf_kv differ");
 
+enum { STOCK = 4096 }; /* references that a cache takes at once */
+
 /* ---- counted blocks ---------------------------------------------------------------------------------------------------------- */
 
 struct block {
@@ -66,11 +68,9 @@ struct image *image_ref(const struct image *im)
     return i;
 }
 
-void image_unref(struct image **im)
+static void unref_n(struct image *i, uint32_t n)
 {
-    struct image *i = *im;
-    *im = NULL;
-    if (!i || atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1) return;
+    if (atomic_fetch_sub_explicit(&i->refs, n, memory_order_acq_rel) != n) return;
     for (int k = 0; k < i->chunks_n; k++) chunk_unref(i->chunks[k]);
     block_unref(i->features);
     block_unref(i->resources);
@@ -80,6 +80,39 @@ void image_unref(struct image **im)
     mem_free(i->topics);
     mem_free(i->by_id);
     mem_free(i);
+}
+
+void image_unref(struct image **im)
+{
+    struct image *i = *im;
+    *im = NULL;
+    if (i) unref_n(i, 1);
+}
+
+struct image *image_lend(struct image_cache *c)
+{
+    if (c->stock == 1) {
+        atomic_fetch_add_explicit(&c->held->refs, STOCK, memory_order_relaxed);
+        c->stock += STOCK;
+    }
+    c->stock--;
+    return c->held;
+}
+
+void image_give_back(struct image_cache *c, const struct image **im)
+{
+    if (*im && *im == c->held) {
+        c->stock++;
+        *im = NULL;
+        return;
+    }
+    image_unref((struct image **)im);
+}
+
+void image_cache_end(struct image_cache *c)
+{
+    if (c->held) unref_n(c->held, c->stock);
+    *c = (struct image_cache){ 0 };
 }
 
 struct image *image_empty(const struct image_env *env)

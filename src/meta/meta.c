@@ -22,8 +22,9 @@ const struct image *meta_image(struct meta *m, struct image_cache *c)
 {
     int64_t version = atomic_load_explicit(&m->version, memory_order_acquire);
     if (c->held && c->held->version == version) return c->held;
-    if (c->held) image_unref(&c->held);
-    return c->held = meta_image_take(m);
+    image_cache_end(c);
+    *c = (struct image_cache){ .held = meta_image_take(m), .stock = 1 };
+    return c->held;
 }
 
 /* Takes over the reference. */

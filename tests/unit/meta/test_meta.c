@@ -414,7 +414,16 @@ static void the_cache_holds_the_newest_image_and_publication_is_told(void **stat
     assert_err(op_do(&n, &refused), E_INVALID_CONFIG);
     assert_ptr_equal(meta_image(n.meta, &c), second);
     assert_int_equal(published, 1);
-    image_unref(&c.held);
+
+    const struct image *lent = image_lend(&c), *old = image_lend(&c);
+    assert_ptr_equal(lent, second);
+    image_give_back(&c, &lent);
+    assert_null(lent);
+    create(&n, "u", 1);
+    assert_ptr_not_equal(meta_image(n.meta, &c), second);
+    assert_int_equal(old->topics_n, 1); /* still there: lent */
+    image_give_back(&c, &old);
+    image_cache_end(&c);
     node_stop(&n);
 }
 
@@ -442,6 +451,7 @@ static void *crew_read(void *arg)
 {
     struct crew *c = arg;
     struct image_cache cache = { 0 };
+    const struct image *kept = NULL;
     int64_t version = 0, offset = 0;
     while (atomic_load(c->left) > 0) {
         const struct image *im = meta_image(c->n->meta, &cache);
@@ -450,8 +460,12 @@ static void *crew_read(void *arg)
         offset = im->offset;
         for (int i = 0; i < im->topics_n; i++)
             if (!im->topics[i]->partitions[0].log) abort(); /* what is published is open */
+        if (kept && kept->version > version) abort();
+        image_give_back(&cache, &kept);
+        kept = image_lend(&cache);
     }
-    image_unref(&cache.held);
+    image_give_back(&cache, &kept);
+    image_cache_end(&cache);
     return NULL;
 }
 
