@@ -3,7 +3,11 @@
 #include "fetch_session.h"
 #include "shard.h"
 
-enum { SESSION_EVICT_US = 120 * 1000 * 1000, PARTITIONS_MAX = 1000 * 1000 };
+enum {
+    SESSION_EVICT_US = 120 * 1000 * 1000,
+    PARTITIONS_MAX = 1000 * 1000,
+    FEW = 8, /* so many partitions of a passing session are found by looking at each */
+};
 
 struct fetch_sessions {
     struct shard *shard;
@@ -47,6 +51,40 @@ struct fetch_sessions *fetch_sessions_new(struct shard *s, int slots)
     return t;
 }
 
+static struct session_partition *partition_find(const struct fetch_session *s, const struct partition_key *key)
+{
+    if (!s->passing || s->n > FEW) {
+        struct map_node *n = map_find(&s->partitions, key_hash(key), key_eq, key);
+        return n ? container_of(n, struct session_partition, node) : NULL;
+    }
+    list_each (l, &s->order) {
+        struct session_partition *p = container_of(l, struct session_partition, order);
+        if (key_eq(&p->node, key)) return p;
+    }
+    return NULL;
+}
+
+static void partition_note(struct fetch_session *s, struct session_partition *p)
+{
+    const struct partition_key key = { .topic = p->topic, .id = p->topic_id, .partition = p->partition };
+    map_put(&s->partitions, key_hash(&key), &p->node);
+}
+
+static struct session_partition *partition_new(struct fetch_session *s, const struct partition_key *key, struct arena *a)
+{
+    struct session_partition *p = s->passing ? arena_new(a, struct session_partition) : new (struct session_partition);
+    p->topic = s->passing || !key->topic.p ? key->topic : (struct slice){ mem_strdup(key->topic), key->topic.n };
+    p->topic_id = key->id;
+    p->partition = key->partition;
+    p->sent_watermark = p->sent_start = -1;
+    list_push(&s->order, &p->order);
+    s->n++;
+    if (!s->passing || s->n > FEW + 1) partition_note(s, p);
+    else if (s->n > FEW)
+        list_each (l, &s->order) partition_note(s, container_of(l, struct session_partition, order));
+    return p;
+}
+
 static void partition_free(struct fetch_session *s, struct session_partition *p)
 {
     map_remove(&s->partitions, &p->node);
@@ -62,9 +100,10 @@ static void session_free(struct fetch_sessions *t, struct fetch_session *s)
         map_remove(&t->by_id, &s->node);
         list_remove(&s->recent);
     }
-    list_each_safe (l, next, &s->order) partition_free(s, container_of(l, struct session_partition, order));
+    if (!s->passing)
+        list_each_safe (l, next, &s->order) partition_free(s, container_of(l, struct session_partition, order));
     map_free(&s->partitions);
-    mem_free(s);
+    if (!s->passing) mem_free(s);
 }
 
 void fetch_sessions_free(struct fetch_sessions **t)
@@ -76,7 +115,7 @@ void fetch_sessions_free(struct fetch_sessions **t)
     *t = NULL;
 }
 
-static struct fetch_session *session_new(struct fetch_sessions *t, bool keep, bool by_id, int64_t now_us)
+static struct fetch_session *session_new(struct fetch_sessions *t, bool keep, bool by_id, int64_t now_us, struct arena *a)
 {
     if (keep && t->by_id.n >= (size_t)t->slots) {
         struct fetch_session *oldest = list_empty(&t->recent) ? NULL : container_of(t->recent.next, struct fetch_session, recent);
@@ -86,8 +125,9 @@ static struct fetch_session *session_new(struct fetch_sessions *t, bool keep, bo
             keep = false;
         }
     }
-    struct fetch_session *s = new (struct fetch_session);
+    struct fetch_session *s = keep ? new (struct fetch_session) : arena_new(a, struct fetch_session);
     list_init(&s->order);
+    s->passing = !keep;
     s->by_id = by_id;
     s->used_us = s->made_us = now_us;
     if (!keep) return s;
@@ -100,7 +140,7 @@ static struct fetch_session *session_new(struct fetch_sessions *t, bool keep, bo
     return s;
 }
 
-static void session_apply(struct fetch_session *s, const struct fetch_request *in)
+static void session_apply(struct fetch_session *s, const struct fetch_request *in, struct arena *a)
 {
     for (int i = 0; i < in->topics_n; i++) {
         const struct fetch_request_fetch_topic *ft = &in->topics[i];
@@ -108,20 +148,9 @@ static void session_apply(struct fetch_session *s, const struct fetch_request *i
             const struct fetch_request_fetch_partition *fp = &ft->partitions[j];
             struct partition_key key = { .topic = s->by_id ? (struct slice){ 0 } : ft->topic, .partition = fp->partition };
             if (s->by_id) key.id = ft->topic_id;
-            uint64_t h = key_hash(&key);
-            struct map_node *n = map_find(&s->partitions, h, key_eq, &key);
-            struct session_partition *p = n ? container_of(n, struct session_partition, node) : NULL;
-            if (!p) {
-                if (s->n >= PARTITIONS_MAX) return;
-                p = new (struct session_partition);
-                if (key.topic.p) p->topic = (struct slice){ mem_strdup(key.topic), key.topic.n };
-                p->topic_id = key.id;
-                p->partition = key.partition;
-                p->sent_watermark = p->sent_start = -1;
-                map_put(&s->partitions, h, &p->node);
-                list_push(&s->order, &p->order);
-                s->n++;
-            }
+            struct session_partition *p = partition_find(s, &key);
+            if (!p && s->n >= PARTITIONS_MAX) return;
+            if (!p) p = partition_new(s, &key, a);
             p->fetch_offset = fp->fetch_offset;
             p->log_start_offset = fp->log_start_offset;
             p->max_bytes = fp->partition_max_bytes;
@@ -129,13 +158,17 @@ static void session_apply(struct fetch_session *s, const struct fetch_request *i
             p->last_fetched_epoch = fp->last_fetched_epoch;
         }
     }
+}
+
+static void session_forget(struct fetch_session *s, const struct fetch_request *in)
+{
     for (int i = 0; i < in->forgotten_topics_data_n; i++) {
         const struct fetch_request_forgotten_topic *f = &in->forgotten_topics_data[i];
         for (int j = 0; j < f->partitions_n; j++) {
             struct partition_key key = { .topic = s->by_id ? (struct slice){ 0 } : f->topic, .partition = f->partitions[j] };
             if (s->by_id) key.id = f->topic_id;
-            struct map_node *n = map_find(&s->partitions, key_hash(&key), key_eq, &key);
-            if (n) partition_free(s, container_of(n, struct session_partition, node));
+            struct session_partition *p = partition_find(s, &key);
+            if (p) partition_free(s, p);
         }
     }
 }
@@ -147,7 +180,7 @@ static struct fetch_session *session_find(struct fetch_sessions *t, int32_t id)
 }
 
 int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in, int16_t version, int64_t now_us,
-                        struct fetch_session **out, bool *full)
+                        struct arena *a, struct fetch_session **out, bool *full)
 {
     bool by_id = version >= 13;
     struct fetch_session *s;
@@ -158,14 +191,15 @@ int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in
             s = session_find(t, in->session_id);
             if (s && !s->busy) session_free(t, s);
         }
-        s = session_new(t, version >= 7 && in->session_epoch == 0, by_id, now_us);
-        session_apply(s, in);
+        s = session_new(t, version >= 7 && in->session_epoch == 0, by_id, now_us, a);
+        session_apply(s, in, a);
     } else {
         s = session_find(t, in->session_id);
         if (!s || s->busy) return E_FETCH_SESSION_ID_NOT_FOUND;
         if (s->epoch != in->session_epoch) return E_INVALID_FETCH_SESSION_EPOCH;
         if (s->by_id != by_id) return E_FETCH_SESSION_TOPIC_ID_ERROR; /* K13 */
-        session_apply(s, in);
+        session_apply(s, in, a);
+        session_forget(s, in);
         s->epoch = s->epoch == INT32_MAX ? 1 : s->epoch + 1;
         s->used_us = now_us;
         list_remove(&s->recent);

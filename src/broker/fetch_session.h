@@ -6,7 +6,8 @@
 struct session_partition {
     struct map_node node; /* by (topic, partition) */
     struct list order;    /* as the client named them; what was answered goes to the back, so that a full answer starves nobody */
-    struct slice topic;   /* owned; null when the session uses ids and the topic was unknown */
+    struct slice
+        topic; /* owned, but in a passing session the request's; null when the session uses ids and the topic was unknown */
     struct uuid topic_id; /* zero in sessions without ids */
     int32_t partition;
     int64_t fetch_offset, log_start_offset;
@@ -19,8 +20,9 @@ struct fetch_session {
     struct list recent;   /* in its table, oldest first */
     int32_t id, epoch;    /* the epoch the next request must name */
     bool by_id, busy;     /* busy: a request is using it */
+    bool passing;         /* of one request, in its arena: clients without sessions make one each time */
     int64_t used_us, made_us;
-    struct map partitions;
+    struct map partitions; /* of a passing one: empty while they are few */
     struct list order;
     int n;
 };
@@ -30,8 +32,8 @@ void fetch_sessions_free(struct fetch_sessions **t);
 
 /* What this request works with. A full request (epoch 0 or -1) gets a new session, kept when there is room, else one that ends with the
  * request (id 0). An incremental one finds its session and applies its changes. Errors are Kafka's: E_FETCH_SESSION_ID_NOT_FOUND,
- * E_INVALID_FETCH_SESSION_EPOCH, E_FETCH_SESSION_TOPIC_ID_ERROR. */
+ * E_INVALID_FETCH_SESSION_EPOCH, E_FETCH_SESSION_TOPIC_ID_ERROR. `in` and its strings live as long as the arena `a`. */
 int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in, int16_t version, int64_t now_us,
-                        struct fetch_session **out, bool *full);
+                        struct arena *a, struct fetch_session **out, bool *full);
 /* The request is answered: a session of id 0 is freed. */
 void fetch_session_end(struct fetch_sessions *t, struct fetch_session **s);

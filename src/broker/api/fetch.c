@@ -95,7 +95,8 @@ enum req_next fetch_start(struct req *rq)
 
     rq->cleanup = fetch_cleanup;
     c->upto = in->isolation_level == 1 ? READ_STABLE : READ_WATERMARK;
-    int rc = fetch_session_begin(rq->shard->sessions, in, rq->version, shard_now_us(rq->shard), &c->session, &c->full);
+    int rc =
+        fetch_session_begin(rq->shard->sessions, in, rq->version, shard_now_us(rq->shard), &rq->arena, &c->session, &c->full);
     if (rc) {
         out->error_code = (int16_t)err_kafka(rc);
         return REQ_DONE;
