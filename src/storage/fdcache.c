@@ -1,4 +1,4 @@
-/* An LRU of descriptors. See fdcache.h. */
+/* Descriptors, given up oldest first. See fdcache.h. */
 #include "fdcache.h"
 #include <errno.h>
 
@@ -6,39 +6,49 @@ void fdcache_init(struct fdcache *c, struct fs *fs, int cap)
 {
     *c = (struct fdcache){ .fs = fs, .cap = MAX(cap, 8) };
     pthread_mutex_init(&c->mu, NULL);
-    list_init(&c->lru);
+    list_init(&c->entries);
 }
 
 void fdcache_free(struct fdcache *c)
 {
-    assert(c->open == 0);
+    assert(atomic_load(&c->open) == 0);
     pthread_mutex_destroy(&c->mu);
-}
-
-static void pin_locked(struct fdent *e)
-{
-    if (e->pins++ == 0) list_remove(&e->lru);
 }
 
 int fd_pin_open(struct fdcache *c, struct fdent *e)
 {
-    pthread_mutex_lock(&c->mu);
-    int fd = e->fd;
-    if (fd >= 0) pin_locked(e);
-    pthread_mutex_unlock(&c->mu);
-    return fd >= 0 ? fd : -EBADF;
+    int n = atomic_load_explicit(&e->pins, memory_order_relaxed);
+    while (n != FD_CLOSED)
+        if (atomic_compare_exchange_weak_explicit(&e->pins, &n, n + 1, memory_order_acquire, memory_order_relaxed)) {
+            if (!atomic_load_explicit(&e->recent, memory_order_relaxed))
+                atomic_store_explicit(&e->recent, true, memory_order_relaxed);
+            return e->fd;
+        }
+    return -EBADF;
 }
 
-/* Takes the oldest idle descriptor out of its entry; -1 when all are pinned. */
-static int evict_locked(struct fdcache *c)
+/* Closes e's entry when nobody has it pinned: its descriptor, else -1. Under mu. */
+static int take_locked(struct fdcache *c, struct fdent *e)
 {
-    struct list *n = list_pop(&c->lru);
-    if (!n) return -1;
-    struct fdent *e = container_of(n, struct fdent, lru);
+    int idle = 0;
+    if (!atomic_compare_exchange_strong(&e->pins, &idle, FD_CLOSED)) return -1;
+    list_remove(&e->link);
+    atomic_fetch_sub(&c->open, 1);
     int fd = e->fd;
     e->fd = -1;
-    c->open--;
     return fd;
+}
+
+/* Takes the oldest idle descriptor out of its entry; -1 when all are pinned. Twice around the clock, at most. */
+static int evict_locked(struct fdcache *c)
+{
+    for (int left = 2 * atomic_load(&c->open); left > 0; left--) {
+        struct fdent *e = container_of(list_pop(&c->entries), struct fdent, link);
+        list_push(&c->entries, &e->link);
+        int fd = atomic_exchange(&e->recent, false) ? -1 : take_locked(c, e);
+        if (fd >= 0) return fd;
+    }
+    return -1;
 }
 
 bool fd_spare(struct fdcache *c)
@@ -61,17 +71,16 @@ int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags)
     while (fd_room(c, fd)) fd = c->fs->open(c->fs, path, flags); /* our own idle ones first */
     if (fd < 0) return fd;
 
-    int spare = -1;
     pthread_mutex_lock(&c->mu);
-    if (e->fd >= 0) { /* somebody was faster */
+    int spare = -1, faster = fd_pin_open(c, e);
+    if (faster >= 0) { /* somebody was */
         spare = fd;
-        fd = e->fd;
-        pin_locked(e);
+        fd = faster;
     } else {
         e->fd = fd;
-        e->pins = 1;
-        c->open++;
-        if (c->open > c->cap) spare = evict_locked(c);
+        atomic_store_explicit(&e->pins, 1, memory_order_release);
+        list_push(&c->entries, &e->link);
+        if (atomic_fetch_add(&c->open, 1) >= c->cap) spare = evict_locked(c);
     }
     pthread_mutex_unlock(&c->mu);
     if (spare >= 0) c->fs->close(c->fs, spare);
@@ -80,13 +89,11 @@ int fd_pin(struct fdcache *c, struct fdent *e, const char *path, int flags)
 
 void fd_unpin(struct fdcache *c, struct fdent *e)
 {
-    int old = -1;
+    int old = -1, pins = atomic_fetch_sub_explicit(&e->pins, 1, memory_order_release);
+    assert(pins > 0);
+    if (pins > 1 || atomic_load_explicit(&c->open, memory_order_relaxed) <= c->cap) return;
     pthread_mutex_lock(&c->mu);
-    assert(e->pins > 0);
-    if (--e->pins == 0) {
-        list_push(&c->lru, &e->lru);
-        if (c->open > c->cap) old = evict_locked(c);
-    }
+    if (atomic_load(&c->open) > c->cap) old = evict_locked(c);
     pthread_mutex_unlock(&c->mu);
     if (old >= 0) c->fs->close(c->fs, old);
 }
@@ -94,13 +101,8 @@ void fd_unpin(struct fdcache *c, struct fdent *e)
 void fd_drop(struct fdcache *c, struct fdent *e)
 {
     pthread_mutex_lock(&c->mu);
-    assert(e->pins == 0);
-    int fd = e->fd;
-    if (fd >= 0) {
-        list_remove(&e->lru);
-        e->fd = -1;
-        c->open--;
-    }
+    int fd = take_locked(c, e);
+    assert(fd >= 0 || atomic_load(&e->pins) == FD_CLOSED);
     pthread_mutex_unlock(&c->mu);
     if (fd >= 0) c->fs->close(c->fs, fd);
 }

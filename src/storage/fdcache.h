@@ -1,27 +1,32 @@
 /* fdcache: the open files of one log directory, opened on first use and closed oldest first when there are too many (DESIGN.md §3.5).
  *
- * An entry is embedded in whoever owns the file. While pinned (appended, synced, sent) it stays open, even past the cap.
+ * An entry is embedded in whoever owns the file. While pinned (appended, synced, sent) it stays open, even past the cap. Every append and every
+ * fetch pins: that takes no lock. Oldest: of those that nobody has pinned since the last time one was looked for (a clock).
  * Threads: any. A path is needed only to open; opening happens outside the lock. */
 #pragma once
 #include <odradek/base.h>
 
-struct fdent {       /* zero is not "closed": fdent_init */
-    struct list lru; /* linked while open and not pinned */
-    int fd;          /* -1: closed */
-    uint32_t pins;
+enum { FD_CLOSED = -1 };
+struct fdent {           /* zero is not "closed": fdent_init */
+    struct list link;    /* (mu) linked while open */
+    _Atomic int pins;    /* FD_CLOSED: not open; leaves and becomes that under mu */
+    _Atomic bool recent; /* pinned since it was last looked at */
+    int fd;              /* of an open one; changes while it is closed */
 };
 struct fdcache {
     pthread_mutex_t mu;
     struct fs *fs;
-    struct list lru; /* oldest first */
-    int open, cap;
+    struct list entries; /* (mu) open ones, oldest first */
+    _Atomic int open;    /* changes under mu */
+    int cap;
 };
 
 static inline void fdent_init(struct fdent *e)
 {
-    list_init(&e->lru);
+    list_init(&e->link);
+    atomic_init(&e->pins, FD_CLOSED);
+    atomic_init(&e->recent, false);
     e->fd = -1;
-    e->pins = 0;
 }
 void fdcache_init(struct fdcache *c, struct fs *fs, int cap);
 void fdcache_free(struct fdcache *c); /* every entry must have been dropped */

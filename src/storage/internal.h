@@ -86,7 +86,8 @@ struct plog {
     uint32_t mark_at;
     int64_t end_bytes, mark_bytes; /* appended in this run, up to the end and up to the watermark */
     int32_t leader_epoch;
-    bool gone, offline;
+    _Atomic bool gone; /* changes under mu */
+    bool offline;
     _Atomic bool
         warm; /* files were looked at: producer state, epochs and the active segment are loaded. Set under mu, and never unset */
     bool listed;   /* its directory was looked into: segments, has_snapshots are known; unset, nobody touches them */
@@ -387,7 +388,7 @@ int plog_warm(struct plog *p);
 int plog_warm_locked(struct plog *p); /* the same under maint; E_GONE as above */
 static inline bool plog_is_warm(const struct plog *p) { return atomic_load_explicit(&p->warm, memory_order_acquire); }
 /* A deletion takes maint before it gives the name away: whoever holds maint and finds p not gone may go by its path. */
-bool plog_is_gone(struct plog *p);
+static inline bool plog_is_gone(const struct plog *p) { return atomic_load_explicit(&p->gone, memory_order_acquire); }
 static inline bool plog_unmade(const struct plog *p) { return atomic_load_explicit(&p->unmade, memory_order_acquire); }
 /* The epoch in force begins at the end; under mu. */
 void plog_enter_epoch(struct plog *p);

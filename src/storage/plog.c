@@ -205,14 +205,6 @@ static bool is_listed(struct plog *p)
     return listed;
 }
 
-bool plog_is_gone(struct plog *p)
-{
-    pthread_mutex_lock(&p->mu);
-    bool gone = p->gone;
-    pthread_mutex_unlock(&p->mu);
-    return gone;
-}
-
 int plog_list_locked(struct plog *p)
 {
     if (is_listed(p)) return 0;

@@ -391,10 +391,10 @@ int queue_roll(struct plog *p)
 
 /* ---- draining ------------------------------------------------------------------------------------------------------------------------------ */
 
-static bool has_room(struct log_dir *d)
+static void look_for_room(struct log_dir *d)
 {
     const struct settings *set = &d->logs->set;
-    if (set->disk_reserve <= 0) return true;
+    if (set->disk_reserve <= 0) return;
     int64_t now = now_us(d->logs), asked = atomic_load_explicit(&d->room_us, memory_order_relaxed);
     if (now - asked >= 1000000 && atomic_compare_exchange_strong(&d->room_us, &asked, now)) {
         struct fs_space sp;
@@ -406,7 +406,6 @@ static bool has_room(struct log_dir *d)
                          KV_STR("dir", d->path), KV_I64("available_bytes", sp.available));
         }
     }
-    return !atomic_load_explicit(&d->full, memory_order_relaxed);
 }
 
 static int refusal(struct plog *p, const struct append *a)
@@ -414,7 +413,10 @@ static int refusal(struct plog *p, const struct append *a)
     if (dir_failed(p->dir)) return E_OFFLINE;
     if (atomic_load_explicit(&p->logs->closing, memory_order_acquire)) return E_CLOSING;
     if (plog_is_gone(p)) return E_GONE;
-    return a->origin == APPEND_CLIENT && !has_room(p->dir) ? E_NO_SPACE : 0;
+    return a->origin == APPEND_CLIENT && p->logs->set.disk_reserve > 0 &&
+                   atomic_load_explicit(&p->dir->full, memory_order_relaxed)
+               ? E_NO_SPACE
+               : 0;
 }
 
 /* Owner: writes everything in todo. */
@@ -426,6 +428,7 @@ static void write_all(struct plog *p, struct list *todo, int state)
         while ((n = list_pop(todo))) finish(container_of(n, struct append, link), state);
         return;
     }
+    look_for_room(p->dir);
     run_begin(&r, p);
     while ((n = list_pop(todo))) {
         struct append *a = container_of(n, struct append, link);
