@@ -1,12 +1,15 @@
 /* Reading: an offset becomes a part of a segment file, bounded by the watermark as it was in the same critical section (J19).
  *
- * The place of an offset comes from the reader's cursor (tail readers touch no index), else from the sparse index and a walk over the batch headers
- * that follow. Bytes below a bound that was once published never change, so all of that runs without the log's mutex. */
+ * The place of an offset comes from the reader's cursor (tail readers touch no index), or from where a small read ended before (clients without
+ * fetch sessions have no cursor), else from the sparse index and a walk over the batch headers that follow. Bytes below a bound that was once published never change, so all of that runs without the log's mutex. */
 #include "internal.h"
 #include "txidx.h"
 
 enum {
-    HEADS = 8192,            /* bytes read at once: what an index leaves to walk, and often what it leads to */
+    HEADS = 8192,      /* bytes read at once: what an index leaves to walk, and often what it leads to */
+    HEADS_LEAST = 512, /* where nothing is left to walk: of an answer that will not be copied */
+    TRAIL_NEAR = 8,    /* offsets: so near before what is asked for, a trail is as good as an index */
+    NO_TRAIL = -1,
     LONG_WALK = 1024 * 1024, /* an index that leaves more than this to walk, */
     LONG_WALK_BATCHES = 256, /* in so many batches, is short: it is rebuilt */
     PREFAULT_STEP = 64 * 1024,
@@ -25,34 +28,78 @@ static void rebuild_index(struct segment *s)
     if (add) house_add(s->log);
 }
 
+/* ---- trails: who reads on asks for what follows its last answer */
+
+/* The place of the nearest one at or before offset: false when none is near. */
+static bool trail_find(struct segment *s, int64_t offset, uint32_t limit, uint32_t *at, int *slot)
+{
+    if (offset <= s->base) return false;
+    uint64_t rel = (uint64_t)(offset - s->base), best = 0;
+    for (int i = 0; i < TRAILS; i++) {
+        uint64_t t = atomic_load_explicit(&s->trails[i], memory_order_relaxed);
+        if (t <= best || t >> 32 > rel || (uint32_t)t >= limit) continue;
+        best = t;
+        *slot = i;
+    }
+    *at = (uint32_t)best;
+    return best != 0 && rel - (best >> 32) <= TRAIL_NEAR;
+}
+
+/* `offset` is what follows the batch that ends at `at`. Whoever reads on from there moves its trail on. */
+static void trail_leave(struct segment *s, int64_t offset, uint32_t at, int slot)
+{
+    uint64_t rel = (uint64_t)(offset - s->base);
+    if (rel > INT32_MAX) return;
+    if (slot == NO_TRAIL) slot = (int)((rel ^ rel >> 7) % TRAILS);
+    atomic_store_explicit(&s->trails[slot], rel << 32 | at, memory_order_relaxed);
+}
+
 /* What a walk has read last. */
 struct heads {
     int64_t at;
-    size_t n; /* 0: nothing */
+    size_t n;  /* 0: nothing */
+    int trail; /* the one that led there, or NO_TRAIL */
     uint8_t buf[HEADS];
 };
 
-/* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. */
-static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, struct heads *heads, uint32_t *at,
+/* Where a walk towards `offset` begins: on a trail, or where the index says. 0, or what the disk said. */
+static int walk_from(struct segment *s, int64_t offset, uint32_t limit, uint32_t *from, int *trail)
+{
+    if (trail_find(s, offset, limit, from, trail)) return 0;
+    *trail = NO_TRAIL;
+    int rc = offset > s->base ? seg_lookup(s, offset, from) : 0;
+    if (rc < 0 && rc != E_NOT_FOUND && rc != E_CORRUPT) return rc;
+    if (rc < 0) rebuild_index(s); /* gone, or shorter than it was: somebody else touched it */
+    if (rc < 0 || offset <= s->base || *from >= limit) *from = 0;
+    return 0;
+}
+
+/* A trail leads to the answer, or nearly: how much to read along, with what is left of the segment and wanted of it. */
+static size_t read_along(uint32_t left, uint32_t want)
+{
+    uint32_t answer = MIN(left, want);
+    return answer <= HEADS - HEADS_LEAST ? answer + HEADS_LEAST : HEADS_LEAST;
+}
+
+/* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. `want`: so many bytes from
+ * there on will be asked for. */
+static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, uint32_t want, struct heads *heads, uint32_t *at,
                            struct batch_head *h)
 {
-    uint32_t from = 0;
+    uint32_t from;
     heads->n = 0;
     if (limit == 0) return 0;
-    if (offset > s->base) {
-        int rc = seg_lookup(s, offset, &from);
-        if (rc < 0 && rc != E_NOT_FOUND && rc != E_CORRUPT) return rc;
-        if (rc < 0) rebuild_index(s); /* gone, or shorter than it was: somebody else touched it */
-        if (rc < 0 || from >= limit) from = 0;
-    }
+    int rc = walk_from(s, offset, limit, &from, &heads->trail);
+    if (rc < 0) return rc;
     int fd = seg_pin(s, false);
     if (fd < 0) return err_of_errno(fd);
     struct walk w;
-    int rc, batches = 0;
+    int batches = 0;
 again:
-    walk_begin(&w, s->dir->logs->fs, fd, from, limit, heads->buf, sizeof(heads->buf));
+    walk_begin(&w, s->dir->logs->fs, fd, from, limit, heads->buf,
+               heads->trail == NO_TRAIL ? sizeof(heads->buf) : read_along(limit - from, want));
     while ((rc = walk_peek(&w, h, NULL)) == 1) {
-        if (from > 0 && w.at == from &&
+        if (from > 0 && w.at == from && heads->trail == NO_TRAIL &&
             (h->base_offset > offset || h->base_offset < s->base)) { /* not what an index may point to */
             rc = E_CORRUPT_MESSAGE;
             break;
@@ -62,9 +109,12 @@ again:
         walk_skip(&w, h);
     }
     if (rc == E_CORRUPT_MESSAGE && from > 0 && w.at == from && batches == 0) {
-        log_warn("storage", "index points to no batch, rebuilding it", KV_STR("log", s->log->name), KV_I64("segment", s->base),
-                 KV_I64("position", from));
-        rebuild_index(s);
+        if (heads->trail == NO_TRAIL) {
+            log_warn("storage", "index points to no batch, rebuilding it", KV_STR("log", s->log->name),
+                     KV_I64("segment", s->base), KV_I64("position", from));
+            rebuild_index(s);
+        }
+        heads->trail = NO_TRAIL;
         from = 0;
         goto again;
     }
@@ -114,6 +164,7 @@ struct place {
     uint32_t at;         /* where the batch that holds the offset (or the next one) begins */
     uint32_t limit;
     uint32_t size;       /* of that batch; 0: not known */
+    uint32_t want;       /* in: how many bytes the reader asks for */
     int64_t next;        /* base of the segment behind; INT64_MAX: none. In one critical section with limit, */
     uint64_t generation; /* and this */
     struct heads heads;  /* what was read on the way */
@@ -161,7 +212,7 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
         rc = 1;
         if (translate) {
             struct batch_head h;
-            rc = find_in_segment(s, stable, limit, &pl->heads, &pos, &h);
+            rc = find_in_segment(s, stable, limit, 0, &pl->heads, &pos, &h);
             pl->heads.n = 0; /* its place is not what was asked for */
             if (rc == 1) limit = pos;
             if (rc >= 0) rc = 1;
@@ -172,7 +223,7 @@ static int look_for_place(struct plog *p, int64_t offset, enum read_upto upto, c
             pl->heads.n = 0; /* they may be of the segment before, in which there was nothing */
         } else if (rc == 1) {
             struct batch_head h = { 0 };
-            rc = find_in_segment(s, from, limit, &pl->heads, &pl->at, &h);
+            rc = find_in_segment(s, from, limit, pl->want, &pl->heads, &pl->at, &h);
             if (rc == 1) pl->size = (uint32_t)h.size;
         }
         if (rc == 1) {
@@ -249,6 +300,18 @@ static int measure(struct plog *p, struct place *pl)
     return rc == E_CORRUPT_MESSAGE ? 0 : MIN(rc, 0);
 }
 
+/* A small answer was read: what follows it is likely asked for next. */
+static void leave_trail(const struct place *pl, struct slice answer)
+{
+    struct batch_head h;
+    int64_t next = 0;
+    size_t at = 0;
+    for (; batch_parse_head(answer.p + at, answer.n - at, &h) == 0 && h.magic == 2 && (size_t)h.size <= answer.n - at;
+         at += (size_t)h.size)
+        next = batch_last_offset(&h) + 1;
+    if (at > 0) trail_leave(pl->seg, next, pl->at + (uint32_t)at, pl->heads.trail);
+}
+
 /* The n bytes at pl into r: as a copy where they have been read already, else as a range. Takes pl's reference. */
 static int deliver(struct plog *p, struct plog_read *r, struct place *pl, uint32_t n)
 {
@@ -257,6 +320,7 @@ static int deliver(struct plog *p, struct plog_read *r, struct place *pl, uint32
         char *copy = arena_alloc(r->arena, n);
         memcpy(copy, heads->buf + (pl->at - heads->at), n);
         r->copy = (struct slice){ copy, n };
+        if (r->upto != READ_END) leave_trail(pl, r->copy); /* READ_END: an append that fails cuts off what was read */
         seg_unref(&pl->seg);
         return 0;
     }
@@ -300,6 +364,7 @@ int plog_read(struct plog *p, struct plog_read *r, struct plog_cursor *c)
     }
     if (r->max_bytes == 0 && !r->whole_first) return judge(p, r);
 again:
+    pl.want = r->max_bytes;
     rc = find_place(p, r->offset, r->upto, c, &r->at, &pl);
     if (rc <= 0) return rc;
     int64_t base = pl.seg->base;
@@ -375,6 +440,7 @@ int64_t plog_readable(struct plog *p, int64_t offset, enum read_upto upto, struc
     if (nothing) return 0;
     if (near && n > 0) return n;
 
+    pl.want = 0;
     int rc = find_place(p, offset, upto, c, &at, &pl);
     if (rc <= 0) return rc < 0 ? INT32_MAX : 0;
     assert(pl.seg);

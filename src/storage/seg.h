@@ -14,7 +14,7 @@
 struct log_dir;
 struct plog;
 
-enum { OFF_ENTRY = 8, TIME_ENTRY = 12, SEG_PATH = 4400 };
+enum { OFF_ENTRY = 8, TIME_ENTRY = 12, SEG_PATH = 4400, TRAILS = 8 };
 enum seg_file { SEG_LOG, SEG_OFF, SEG_TIME, SEG_TXN, SEG_SNAPSHOT };
 
 struct sidx {
@@ -55,6 +55,8 @@ struct segment {
     bool unsaved; /* (mu) its index files say something else than we know: a close writes them, if only to make them shorter */
     bool deleted; /* (mu) out of the list; files renamed or gone */
     bool held;    /* its files are pinned until the last reference goes (seg_hold) */
+    _Atomic uint64_t
+        trails[TRAILS];    /* where small reads ended: offset − base in the upper half, file position in the lower; 0: none */
     struct bytes snapshot; /* (mu) producer state at base, to be written once durable reaches it (J16) */
 };
 

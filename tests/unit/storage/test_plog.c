@@ -141,6 +141,46 @@ static void what_was_read_to_find_the_place_comes_as_a_copy(void **state)
 
 /* ---- producers ---------------------------------------------------------------------------------------------------------------------- */
 
+static void who_reads_on_in_small_steps_needs_one_read_of_the_file_each_even_without_a_cursor(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct bytes want = { 0 }, have[2] = { { 0 }, { 0 } };
+    int64_t at[2] = { 0, 150 }; /* two readers */
+    begin(&r, env);
+    struct plog *p = rig_plog(&r, "t", 0, "index.interval.bytes=512");
+    for (int i = 0; i < 300; i++) rig_put(&r, p, RIG_BATCH(.value = 100 + i % 50, .ts = 1000 + i), "x");
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_begin(&r); /* the index is in its file now */
+    p = rig_plog(&r, "t", 0, "");
+    rig_read(p, 0, READ_WATERMARK, 1 << 20, &want);
+    int64_t calls = sim_fs_calls(env->world), reads = 0;
+    for (int i = 0; at[i] < 300; i = !i, reads++) {
+        struct plog_read rd = {
+            .offset = at[i], .max_bytes = 1000, .upto = READ_WATERMARK, .copy_max = 4096, .arena = &env->arena
+        };
+        struct batch_head h;
+        assert_ok(plog_read(p, &rd, NULL));
+        assert_true(rd.copy.n > 0);
+        for (size_t n = 0; batch_parse_head(rd.copy.p + n, rd.copy.n - n, &h) == 0 && (size_t)h.size <= rd.copy.n - n;
+             n += (size_t)h.size) {
+            assert_int_equal(h.base_offset, at[i]++);
+            bytes_put(&have[i], rd.copy.p + n, (size_t)h.size);
+        }
+    }
+    assert_true(reads > 60);
+    assert_in_range(sim_fs_calls(env->world) - calls, reads, reads + 12); /* each reader looked into the index once */
+    assert_memory_equal(have[0].p, want.p, have[0].n);
+    assert_memory_equal(have[1].p, want.p + (want.n - have[1].n), have[1].n);
+    bytes_free(&have[0]);
+    bytes_free(&have[1]);
+    bytes_free(&want);
+    plog_unref(&p);
+    assert_ok(rig_close(&r));
+    rig_free(&r);
+}
+
 static void a_retried_batch_is_a_duplicate_with_its_first_offset_also_after_a_restart(void **state)
 {
     struct test_env *env = *state;
@@ -792,6 +832,7 @@ int main(void)
         IN_BOTH_WORLDS(a_killed_broker_recovers_what_was_written),
         IN_BOTH_WORLDS(segments_roll_and_reads_cross_them),
         IN_BOTH_WORLDS(what_was_read_to_find_the_place_comes_as_a_copy),
+        IN_SIM_WORLD(who_reads_on_in_small_steps_needs_one_read_of_the_file_each_even_without_a_cursor),
         IN_BOTH_WORLDS(a_retried_batch_is_a_duplicate_with_its_first_offset_also_after_a_restart),
         IN_BOTH_WORLDS(read_committed_stops_at_the_first_open_transaction_and_hears_of_aborted_ones),
         IN_BOTH_WORLDS(records_are_found_by_timestamp_over_segments_and_codecs),
