@@ -170,17 +170,30 @@ char *mem_strdup(struct slice s); /* NUL-terminated copy */
 #define new(T) ((T *)mem_zalloc(sizeof(T))) /* (which clang-format takes for C++) */
 /* clang-format on */
 
-/* A budget for memory that clients decide the size of. Shared by threads. */
+/* A budget for memory that clients decide the size of. Shared by threads.
+ *
+ * Half of it is the share of all together; the other half is for what is too large for the rest of the share, one at a time: who holds `own`
+ * of what is used may grow up to half the limit while the others hold no more than the share. Hence the sum stays within the limit; and of
+ * several that wait for more, the one that grew last may always go on, for nobody else has grown since. What is charged without asking
+ * (mem_charge_over) can spoil that: hence `slack`. */
 struct mem_budget {
     _Atomic int64_t used;
-    int64_t limit; /* bytes; 0 = none */
+    _Atomic int64_t slack; /* by how much the others may be over, for a moment: so that somebody goes on when nobody can */
+    int64_t limit;         /* bytes; 0 = none */
 };
-bool mem_charge(struct mem_budget *b, int64_t n);      /* false, and nothing charged, when it would pass the limit */
+static inline int64_t mem_share(const struct mem_budget *b) { return b->limit / 2; }
+/* What all hold together. */
+static inline int64_t mem_used(const struct mem_budget *b) { return atomic_load_explicit(&b->used, memory_order_relaxed); }
+/* n more for who holds `own` already. False, and nothing charged, when that cannot be now, or never (own + n is more than half the limit). */
+bool mem_charge(struct mem_budget *b, int64_t own, int64_t n);
+int64_t mem_room(const struct mem_budget *b,
+                 int64_t own); /* the largest n that would be charged now; 0 none; INT64_MAX without a limit */
 void mem_charge_over(struct mem_budget *b, int64_t n); /* whatever the limit: it is taken already */
-bool mem_short(const struct mem_budget *b);            /* the limit is reached */
+bool mem_short(const struct mem_budget *b);            /* the share is used up: nobody should begin anything */
 void mem_uncharge(struct mem_budget *b, int64_t n);
 /* Process-wide, once, by a daemon: blocks of some size go back to the system when they are freed. */
 void mem_setup(void);
+void mem_pool_most(size_t n); /* process-wide: no thread keeps more than n bytes of idle blocks */
 
 /* A region freed as a whole. Its first block may be embedded by the owner; further blocks come from a per-thread pool of blocks that
  * gives memory back when idle, so a steady request allocates nothing. In ODR_DEV builds freed arena memory is poisoned. */
@@ -194,13 +207,18 @@ struct arena {
     /* What is held beyond ARENA_FREE is charged to it as blocks come, whatever its limit, and uncharged by arena_free; NULL. Set while
      * nothing is held. */
     struct mem_budget *budget;
+    size_t charged; /* to it, by arena_pay perhaps for what is not held yet */
 };
-enum { ARENA_FREE = 64 * 1024 };
+enum { ARENA_FREE = 24 * 1024 };
 void arena_init(struct arena *a);
 void arena_init_in(struct arena *a, void *mem, size_t n); /* the first block is the owner's memory, which outlives the arena */
 void arena_free(struct arena *a);                         /* frees all; the arena may be used again */
-void *arena_alloc(struct arena *a, size_t n);             /* 16-byte aligned, uninitialised, never NULL */
-void *arena_try(struct arena *a, size_t n);               /* the same for sizes a client decides: NULL past the limit */
+/* Charges its budget for n bytes that are to come, as mem_charge does, for an owner who holds `own` beside the arena. False: not now. What is
+ * charged for already counts, so asking again for what has not been taken yet costs nothing. */
+bool arena_pay(struct arena *a, int64_t own, size_t n);
+void arena_settle(struct arena *a, size_t n); /* of what is paid for and not taken, no more than n bytes stay so */
+void *arena_alloc(struct arena *a, size_t n); /* 16-byte aligned, uninitialised, never NULL */
+void *arena_try(struct arena *a, size_t n);   /* the same for sizes a client decides: NULL past the limit */
 void *arena_zalloc(struct arena *a, size_t n);
 struct slice arena_copy(struct arena *a, struct slice s);                      /* null stays null */
 struct slice arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3); /* also NUL-terminated */

@@ -801,9 +801,9 @@ CONF(ODRADEK_LOG_LEVEL, "odradek.log.level", STRING, "info", ONE_OF("debug, info
     "Log lines of this level and above are written.")
 CONF(ODRADEK_MEMORY_MAX, "odradek.memory.max", LONG, "268435456", AT_LEAST(8388608), HIGH, READ_ONLY, HONOUR,
     "Bytes of memory that clients' requests and answers may take together: frames, what they decode to, answers being made and those that wait "
-    "to be sent; of a connection with one request, the request's first 64 KiB and 64 KiB of its answer are not counted. At the limit nothing "
-    "more is read; what executes ends, so it is passed by what that still makes. A request that decodes to more than half of it, or an "
-    "answer larger than it, closes its connection. Not counted: topics, groups, indexes and the page cache.")
+    "to be sent. Half is shared: when that is used up nothing more is read or begun. The other half is for one at a time that needs more than is "
+    "left, so a request and its answer may take half of it; what needs more closes its connection. Not counted: the first 5 KiB of a connection's "
+    "only request, topics, groups, indexes and the page cache.")
 CONF(ODRADEK_PAGE_CACHE, "odradek.page.cache", STRING, "auto", ONE_OF("auto, window, kernel"), LOW, READ_ONLY, HONOUR,
     "What happens to pages older than odradek.hot. kernel: they stay while there is memory. window: bulk releases them and uses their memory "
     "again; consumers further behind read from the disk, ahead of need. auto: window where fresh memory is measured to be dear, as in some "

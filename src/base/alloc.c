@@ -2,7 +2,7 @@
  *
  * A block goes back to the pool of the thread that frees it. What a whole period between two mem_pool_trim() did not need goes
  * back to the system, so a busy thread keeps what it uses and an idle one keeps nothing after two calls. Pools hold at most
- * CLASS_KEEP bytes a class. In ODR_DEV builds freed blocks are overwritten, with ASan they are also unreadable. */
+ * CLASS_KEEP bytes a class, and no more than mem_pool_most() in all. In ODR_DEV builds freed blocks are overwritten, with ASan they are also unreadable. */
 #include "pool.h"
 
 #include <malloc.h>
@@ -25,10 +25,12 @@ static _Thread_local struct {
         struct idle_block *head;
         uint32_t n, low; /* low: the fewest idle since the last trim */
     } cls[POOL_CLASSES];
-    bool known; /* its destructor is registered */
-    bool dead;  /* the thread is ending */
+    size_t idle; /* bytes of all of them */
+    bool known;  /* its destructor is registered */
+    bool dead;   /* the thread is ending */
 } pool;
 
+static _Atomic size_t pool_most = SIZE_MAX;
 static pthread_key_t pool_key;
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 
@@ -80,21 +82,33 @@ char *mem_strdup(struct slice s)
     return z;
 }
 
-bool mem_charge(struct mem_budget *b, int64_t n)
+/* May a holder of `own` grow by n while so much is used? */
+static bool fits(const struct mem_budget *b, int64_t used, int64_t own, int64_t n)
 {
-    int64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), then;
+    int64_t share = mem_share(b), slack = atomic_load_explicit(&b->slack, memory_order_relaxed);
+    return !b->limit || n <= share - used || (used - own <= share + slack && n <= b->limit - share - own);
+}
+
+bool mem_charge(struct mem_budget *b, int64_t own, int64_t n)
+{
+    int64_t used = mem_used(b), then;
     do {
-        if (__builtin_add_overflow(used, n, &then) || (b->limit && then > b->limit)) return false;
+        if (__builtin_add_overflow(used, n, &then) || !fits(b, used, own, n)) return false;
     } while (!atomic_compare_exchange_weak_explicit(&b->used, &used, then, memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
+int64_t mem_room(const struct mem_budget *b, int64_t own)
+{
+    int64_t share = mem_share(b), used = mem_used(b);
+    if (!b->limit) return INT64_MAX;
+    int64_t room = used - own <= share + atomic_load_explicit(&b->slack, memory_order_relaxed) ? b->limit - share - own : 0;
+    return MAX(MAX(room, share - used), 0);
+}
+
 void mem_charge_over(struct mem_budget *b, int64_t n) { atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed); }
 
-bool mem_short(const struct mem_budget *b)
-{
-    return b->limit && atomic_load_explicit(&b->used, memory_order_relaxed) >= b->limit;
-}
+bool mem_short(const struct mem_budget *b) { return b->limit && mem_used(b) >= mem_share(b); }
 
 void mem_uncharge(struct mem_budget *b, int64_t n)
 {
@@ -108,6 +122,7 @@ static struct idle_block *pool_pop(int cls)
     struct idle_block *b = pool.cls[cls].head;
     pool.cls[cls].head = b->next;
     pool.cls[cls].n--;
+    pool.idle -= pool_size(cls);
     return b;
 }
 
@@ -151,7 +166,8 @@ void pool_put(void *p, int cls)
 {
     size_t size = pool_size(cls);
     mem_unpoison(p, size);
-    if (pool.dead || pool.cls[cls].n >= MIN(1024, CLASS_KEEP / (size - POOL_HEADER))) {
+    if (pool.dead || pool.cls[cls].n >= MIN(1024, CLASS_KEEP / (size - POOL_HEADER)) ||
+        pool.idle + size > atomic_load_explicit(&pool_most, memory_order_relaxed)) {
         free(p);
         return;
     }
@@ -167,15 +183,13 @@ void pool_put(void *p, int cls)
     b->next = pool.cls[cls].head;
     pool.cls[cls].head = b;
     pool.cls[cls].n++;
+    pool.idle += size;
     mem_poison(b + 1, size - sizeof(*b)); /* the link stays readable: leak checkers follow it */
 }
 
-size_t pool_idle(void)
-{
-    size_t n = 0;
-    for (int c = 0; c < POOL_CLASSES; c++) n += pool.cls[c].n * pool_size(c);
-    return n;
-}
+size_t pool_idle(void) { return pool.idle; }
+
+void mem_pool_most(size_t n) { atomic_store(&pool_most, n); }
 
 void mem_setup(void)
 {

@@ -48,8 +48,8 @@ void arena_free(struct arena *a)
     a->blocks = own;
     a->at = own ? (char *)own + HEADER : NULL;
     a->end = own ? (char *)own + own->size : NULL;
-    if (a->budget && a->held > ARENA_FREE) mem_uncharge(a->budget, (int64_t)(a->held - ARENA_FREE));
-    a->used = a->held = 0;
+    if (a->charged) mem_uncharge(a->budget, (int64_t)a->charged);
+    a->used = a->held = a->charged = 0;
     if (own) {
 #ifdef ODR_DEV
         mem_unpoison(a->at, own->size - HEADER);
@@ -67,8 +67,22 @@ static struct arena_block *block_new(struct arena *a, size_t payload, int cls)
     *b = (struct arena_block){ .cls = cls, .size = size };
     mem_poison((char *)b + HEADER, size - HEADER);
     a->held += size;
-    if (a->budget && a->held > ARENA_FREE) mem_charge_over(a->budget, (int64_t)MIN(size, a->held - ARENA_FREE));
+    if (a->budget && a->held > ARENA_FREE + a->charged) {
+        size_t more = a->held - ARENA_FREE - a->charged;
+        mem_charge_over(a->budget, (int64_t)more);
+        a->charged += more;
+    }
     return b;
+}
+
+bool arena_pay(struct arena *a, int64_t own, size_t n)
+{
+    size_t paid = ARENA_FREE + a->charged;
+    if (!a->budget || n <= paid - MIN(paid, a->held)) return true;
+    size_t more = n - (paid - MIN(paid, a->held));
+    if (!mem_charge(a->budget, own + (int64_t)a->charged, (int64_t)more)) return false;
+    a->charged += more;
+    return true;
 }
 
 /* need is rounded. NULL only when malloc has none. */
@@ -91,6 +105,14 @@ static void *arena_more(struct arena *a, size_t need)
     a->at = (char *)b + HEADER + need;
     a->end = (char *)b + (b->size & ~(size_t)15);
     return (char *)b + HEADER;
+}
+
+void arena_settle(struct arena *a, size_t n)
+{
+    size_t keep = a->held + n - MIN(a->held + n, (size_t)ARENA_FREE);
+    if (a->charged <= keep) return;
+    mem_uncharge(a->budget, (int64_t)(a->charged - keep));
+    a->charged = keep;
 }
 
 static void *arena_get(struct arena *a, size_t n)

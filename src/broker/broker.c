@@ -55,6 +55,7 @@ static struct shard *shard_new(struct broker *b, int i)
     list_init(&s->clients);
     list_init(&s->parked);
     list_init(&s->free_reqs);
+    list_init(&s->wants);
     s->sessions = fetch_sessions_new(s, (int)conf_i64(b->conf, CONF_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS) / b->shards_n + 1);
     return s;
 }
@@ -112,6 +113,8 @@ int broker_open(struct world *w, const struct conf *conf, int loops, struct brok
     b->conf = conf_ref(conf);
     b->shards_n = loops;
     b->memory.limit = conf_i64(conf, CONF_ODRADEK_MEMORY_MAX);
+    if (b->memory.limit) mem_pool_most((size_t)b->memory.limit / 16);
+    b->piece = (size_t)MAX(b->memory.limit / 16 / loops, 64 * KiB);
     b->ports = new (struct listener_ports);
     pthread_mutex_init(&b->ports_mu, NULL);
     *out = NULL;

@@ -411,6 +411,7 @@ static void ask_shard(struct req *rq, struct group_asked *ga, struct coord_shard
     ga->call.arena = &ga->arena;
     ga->call.done = call_done;
     arena_init(&ga->arena);
+    ga->arena.budget = &rq->shard->broker->memory;
     if (cs->shard == rq->shard) {
         groups_call(cs->groups, &ga->call);
     } else {

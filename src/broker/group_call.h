@@ -13,6 +13,7 @@ struct group_asked {
     struct waker *home;
     ticket who;
     _Atomic bool done;
+    size_t counted; /* the asker's: of the arena's memory */
 };
 /* Sends ga->call to the home of its group. E_NOT_COORDINATOR or E_COORDINATOR_NOT_AVAILABLE: there is no such home, nothing was sent. */
 int group_ask(struct req *rq, struct group_asked *ga);

@@ -4,6 +4,11 @@
  * whatever may start starts, whatever is answered at the front of the line is encoded and handed to net. Most requests never leave
  * that one call. A request that waits is found again by its ticket.
  *
+ * Memory (odradek.memory.max): what a request takes is charged as it comes, and paid for before it comes where it can be much. A frame is
+ * decoded when its request may start: within its shard's piece of what is left of the share, or else, paid for, with all that one request may
+ * have; and four times as much again is paid for the rows that the handler makes of it. The answer is encoded in the same way. Who cannot pay waits
+ * in its shard's `wants`.
+ *
  * What can fail: a frame that does not parse closes its connection, after the answers before it; a version out of range does so too, as in
  * Kafka, but for ApiVersions, which is answered in its v0 form (KIP-511). */
 #include "req.h"
@@ -11,6 +16,9 @@
 #include "shard.h"
 
 enum {
+    WANTS_US = 2000,
+    STUCK_US = 10 * 1000,     /* when nobody got on for so long, the largest of them may take more than there is */
+    GIVE_UP_US = 1000 * 1000, /* and then it is given up */
     SMALL_FRAME = 4096,       /* up to here a frame is copied into its request, so that nobody pins a receive buffer for it */
     LINE_MAX = 256,           /* requests of one connection that may wait their turn before it is no longer read */
     LINE_BYTES_MAX = 1 << 20, /* or their bytes */
@@ -18,6 +26,10 @@ enum {
     AGAIN_MAX = 4,
     SCRATCH_KEEP = 1 << 20,
     LINED_SLACK = 64 * 1024, /* bytes a shard may be ahead of or behind what is charged */
+    PARKED_FREE = 5 * 1024,  /* of a request that waits alone: an arena's first block */
+    PAID_FROM = 64 * 1024,   /* what takes less is not worth a wait */
+    ROWS = 4,                /* times what a request decodes to may be what its handler makes of it */
+    NOT_NOW = 1,             /* beside errors: it waits for memory */
 };
 
 int64_t shard_now_us(const struct shard *s) { return loop_now_us(s->loop); }
@@ -31,8 +43,11 @@ int64_t shard_wall_ms(struct shard *s)
     return s->wall_ms;
 }
 
+static const char too_large[] = "request and answer take more than half of odradek.memory.max";
+
 static void client_pump(struct client *c);
 static void client_resume(struct client *c);
+static bool req_decode(struct req *rq);
 static void req_run(struct req *rq);
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
@@ -73,6 +88,106 @@ static void lined_settle(struct shard *s)
     s->lined_charged = s->lined;
 }
 
+void req_parks(struct req *rq)
+{
+    if (rq->lined || rq->arena.held <= PARKED_FREE) return;
+    rq->lined = (uint32_t)MIN(rq->arena.held, (size_t)ARENA_FREE);
+    rq->shard->lined += rq->lined;
+    lined_settle(rq->shard);
+}
+
+/* ---- waiting for memory ---- */
+
+static void moved(struct shard *s) { atomic_fetch_add_explicit(&s->broker->moves, 1, memory_order_relaxed); }
+
+static void wants_look(struct timer *t);
+static int64_t req_own(const struct req *rq);
+static void refuse_later(struct req *rq, const char *why);
+static void req_end(struct req *rq);
+
+static void req_wants(struct req *rq)
+{
+    struct shard *s = rq->shard;
+    if (list_linked(&rq->want)) return;
+    list_push(&s->wants, &rq->want);
+    if (s->wants_timer.heap_at || s->wants_looked) return;
+    s->moved_us = shard_now_us(s);
+    s->wants_timer.fn = wants_look;
+    loop_timer(s->loop, &s->wants_timer, shard_now_us(s) + WANTS_US);
+}
+
+static void want_again(struct req *rq)
+{
+    if (rq->started && !rq->ended) req_run(rq);
+    else client_pump(rq->client);
+}
+
+/* Nobody gets on, for all hold some: the one who holds most may go on with more than there is, or else he goes. */
+static void wants_stuck(struct shard *s, bool give_up)
+{
+    struct mem_budget *m = &s->broker->memory;
+    struct req *most = NULL;
+    list_each (l, &s->wants) {
+        struct req *rq = container_of(l, struct req, want);
+        if (!most || req_own(rq) + (int64_t)rq->arena.charged > req_own(most) + (int64_t)most->arena.charged) most = rq;
+    }
+    if (!most) return;
+    list_remove(&most->want);
+    if (!give_up) {
+        atomic_store(&m->slack, mem_share(m) / 2);
+        want_again(most);
+        atomic_store(&m->slack, 0);
+        return;
+    }
+    log_warn("broker", "memory is short and nobody can go on; closing", KV_STR("client", most->client ? most->client->host : ""),
+             KV_STR("api", most->api ? most->api->name : ""), KV_I64("used", mem_used(m)));
+    if (!most->started) refuse_later(most, "memory is short");
+    most->close_why = "memory is short";
+    if (!most->ended) req_end(most);
+    if (most->client) client_pump(most->client);
+}
+
+static void wants_look(struct timer *t)
+{
+    struct shard *s = container_of(t, struct shard, wants_timer);
+    struct list now;
+    s->wants_looked = true;
+    int64_t us = shard_now_us(s);
+    unsigned moves = atomic_load_explicit(&s->broker->moves, memory_order_relaxed);
+    if (moves != s->moves_seen) {
+        s->moves_seen = moves;
+        s->moved_us = us;
+    }
+    if (mem_short(&s->broker->memory)) broker_relieve(s->broker); /* what is parked may hold what these wait for */
+    list_take(&now, &s->wants);
+    for (struct list *l; (l = list_pop(&now));) { /* whoever is freed meanwhile leaves the list */
+        want_again(container_of(l, struct req, want));
+    }
+    if (us - s->moved_us > STUCK_US) wants_stuck(s, us - s->moved_us > GIVE_UP_US);
+    s->wants_looked = false;
+    if (!list_empty(&s->wants) && !s->wants_timer.heap_at) loop_timer(s->loop, t, shard_now_us(s) + WANTS_US);
+}
+
+/* What it holds of the budget beside its arena. */
+static int64_t req_own(const struct req *rq) { return rq->aside + (rq->holder ? (int64_t)rq->frame_n : 0); }
+
+/* The most that its arena may still be charged for. */
+static int64_t req_most(const struct req *rq)
+{
+    const struct mem_budget *m = &rq->shard->broker->memory;
+    return m->limit ? MAX(m->limit - mem_share(m) - req_own(rq) - (int64_t)rq->arena.charged, 0) : INT64_MAX;
+}
+
+bool req_pay(struct req *rq, int64_t n)
+{
+    if (arena_pay(&rq->arena, req_own(rq), (size_t)MIN(n, req_most(rq)))) {
+        if (n > PAID_FROM) moved(rq->shard);
+        return true;
+    }
+    req_wants(rq);
+    return false;
+}
+
 static struct req *req_new(struct shard *s)
 {
     struct list *l = list_pop(&s->free_reqs);
@@ -80,6 +195,7 @@ static struct req *req_new(struct shard *s)
     if (l) s->free_reqs_n--;
     *rq = (struct req){ .shard = s, .sleeper.wake = req_wake, .deadline.fn = req_expire, .later.fn = req_run_later };
     list_init(&rq->link);
+    list_init(&rq->want);
     arena_init(&rq->arena);
     rq->arena.budget = &s->broker->memory;
     s->requests++;
@@ -93,9 +209,13 @@ static void req_free(struct req *rq)
     struct shard *s = rq->shard;
     assert(!rq->running && !rq->deferred && rq->sleeper.id == 0);
     list_remove(&rq->link);
+    if (list_linked(&rq->want)) list_remove(&rq->want);
     image_give_back(&s->image, &rq->image);
     if (rq->holder) buf_unref(&rq->holder);
+    bool gives = rq->arena.charged > 0;
     arena_free(&rq->arena);
+    if (gives) moved(s);
+    if (gives && !list_empty(&s->wants)) loop_timer(s->loop, &s->wants_timer, shard_now_us(s));
     if (rq->lined) {
         s->lined -= rq->lined;
         lined_settle(s);
@@ -181,15 +301,15 @@ const struct image *req_image_new(struct req *rq)
     return rq->image;
 }
 
-const struct image *req_image(struct req *rq) { return rq->image ? rq->image : req_image_new(rq); }
-
-bool req_outgrown(struct req *rq)
+bool req_fits(struct req *rq, int64_t n)
 {
     int64_t limit = rq->shard->broker->memory.limit;
-    if (!limit || rq->arena.held <= (size_t)limit) return false;
-    rq->close_why = "the answer is larger than odradek.memory.max";
-    return true;
+    if (!limit || (int64_t)rq->arena.held + req_own(rq) + n <= limit / 2) return true;
+    rq->close_why = too_large;
+    return false;
 }
+
+bool req_outgrown(struct req *rq) { return !req_fits(rq, 0); }
 
 void req_drop_frame(struct req *rq)
 {
@@ -248,33 +368,60 @@ __attribute__((noinline, cold)) static void answer_failed(struct req *rq, int rc
     if (out->b.cap > SCRATCH_KEEP) wire_out_free(out);
     if (rc == E_MESSAGE_TOO_LARGE) {
         log_warn("broker", "answer is too large; closing", KV_STR("client", c->host), KV_STR("api", rq->api->name),
-                 KV_I64("max", rq->shard->broker->memory.limit));
-        client_refuse(c, "the answer is larger than odradek.memory.max");
+                 KV_I64("max", rq->shard->broker->memory.limit / 2));
+        client_refuse(c, too_large);
         return;
     }
     log_error("broker", "answer cannot be encoded", KV_STR("api", rq->api->name), KV_I64("version", rq->version), KV_ERR(rc));
     client_refuse(c, "internal error");
 }
 
-/* Encodes rq's answer and hands it to net. */
-static void req_answer(struct req *rq)
+static int answer_encode(struct req *rq, size_t limit)
+{
+    struct wire_out *out = &rq->shard->wire_scratch;
+    struct response_header head = dflt_response_header;
+    head.correlation_id = rq->correlation;
+    wire_out_reset(out);
+    out->limit = limit;
+    wr_i32(&out->b, 0); /* the length, once it is known */
+    int rc = wire_encode(&msg_response_header, (int16_t)wire_response_header_version(rq->api->key, rq->version), &head, out);
+    if (rc == 0) rc = wire_encode(rq->api->out, rq->version, rq->out, out);
+    if (rc == 0 && out->b.n + out->ext_n - 4 > INT32_MAX) rc = E_MESSAGE_TOO_LARGE;
+    return rc;
+}
+
+/* One larger than a piece: paid for until net has it. NOT_NOW: not now. */
+__attribute__((noinline, cold)) static int answer_large(struct req *rq, int64_t *paid)
+{
+    struct mem_budget *m = &rq->shard->broker->memory;
+    arena_settle(&rq->arena, 0);
+    int64_t own = req_own(rq) + (int64_t)rq->arena.charged, n = mem_room(m, own);
+    if (rq->shard->wire_scratch.b.cap > SCRATCH_KEEP) wire_out_free(&rq->shard->wire_scratch);
+    if (n <= (int64_t)rq->shard->broker->piece || !mem_charge(m, own, n)) return NOT_NOW;
+    int rc = answer_encode(rq, (size_t)n);
+    if (rc == 0) {
+        *paid = n;
+        return 0;
+    }
+    mem_uncharge(m, n);
+    bool more = n < m->limit - mem_share(m) - own;
+    if (rc == E_MESSAGE_TOO_LARGE && more) wire_out_free(&rq->shard->wire_scratch);
+    return rc == E_MESSAGE_TOO_LARGE && more ? NOT_NOW : rc;
+}
+
+/* Encodes rq's answer and hands it to net. False: it waits for memory. */
+static bool req_answer(struct req *rq)
 {
     struct client *c = rq->client;
     struct shard *s = rq->shard;
     struct wire_out *out = &s->wire_scratch;
-    struct response_header head = dflt_response_header;
-    int header_version = wire_response_header_version(rq->api->key, rq->version);
-
-    head.correlation_id = rq->correlation;
-    wire_out_reset(out);
-    out->limit = (size_t)s->broker->memory.limit;
-    wr_i32(&out->b, 0); /* the length, once it is known */
-    int rc = wire_encode(&msg_response_header, (int16_t)header_version, &head, out);
-    if (rc == 0) rc = wire_encode(rq->api->out, rq->version, rq->out, out);
-    if (rc == 0 && out->b.n + out->ext_n - 4 > INT32_MAX) rc = E_MESSAGE_TOO_LARGE;
+    int64_t paid = 0;
+    int rc = answer_encode(rq, s->broker->piece);
+    if (rc == E_MESSAGE_TOO_LARGE && s->broker->memory.limit) rc = answer_large(rq, &paid);
     if (rc != 0) {
-        answer_failed(rq, rc);
-        return;
+        if (rc == NOT_NOW) req_wants(rq);
+        else answer_failed(rq, rc);
+        return rc != NOT_NOW;
     }
     struct reply r = { .bytes = { (char *)out->b.p, out->b.n }, .memory = &out->b, .ranges_n = out->splices_n };
     if (out->splices_n) r.ranges = arena_array(&rq->arena, struct reply_range, out->splices_n);
@@ -286,6 +433,8 @@ static void req_answer(struct req *rq)
     put_be32(out->b.p, (uint32_t)(out->b.n + out->ext_n - 4));
     c->ops->send(c->conn, &r);
     if (out->b.cap > SCRATCH_KEEP) wire_out_free(out); /* one huge answer is not kept for ever */
+    if (paid) mem_uncharge(&s->broker->memory, paid);
+    return true;
 }
 
 /* Starts what may start and answers what is done, in order. Entered again from inside a step it leaves the work to the outer call. */
@@ -300,8 +449,8 @@ static void client_pump(struct client *c)
             if (!rq->ended) break;
             if (rq->close_why) {
                 client_refuse(c, rq->close_why);
-            } else if (!rq->no_answer && !c->gone && !c->closing) {
-                req_answer(rq);
+            } else if (!rq->no_answer && !c->gone && !c->closing && !req_answer(rq)) {
+                goto out;
             }
             if (rq->cleanup) rq->cleanup(rq);
             c->line_n--;
@@ -318,8 +467,9 @@ static void client_pump(struct client *c)
                     c->held_back = true;
                     break;
                 }
+                if (!rq->decoded && !req_decode(rq)) break;
                 if (rq->holder) c->line_bytes -= rq->frame_n;
-                req_start(rq, rq->first);
+                if (!rq->close_why) req_start(rq, rq->first);
                 if (rq->ended && first) {
                     more = true;
                     break;
@@ -330,6 +480,7 @@ static void client_pump(struct client *c)
             l = rq->link.next;
         }
     }
+out:
     c->pumping = false;
     client_resume(c);
 }
@@ -400,9 +551,20 @@ static void refuse_later(struct req *rq, const char *why)
     rq->close_why = why;
 }
 
-/* 0, or why this frame closes its connection. */
-static const char *req_parse(struct req *rq, uint8_t *frame, size_t n)
+static void bad_frame(struct req *rq, const char *why)
 {
+    const uint8_t *frame = rq->frame;
+    size_t n = rq->frame_n;
+    log_warn("broker", "bad frame; closing", KV_STR("client", rq->client->host), KV_STR("reason", why), KV_I64("bytes", n),
+             KV_I64("api", n >= 2 ? (int16_t)be16(frame) : -1), KV_I64("version", n >= 4 ? (int16_t)be16(frame + 2) : -1));
+    refuse_later(rq, why);
+}
+
+/* What it is. NULL, or why this frame closes its connection. */
+static const char *req_parse(struct req *rq)
+{
+    uint8_t *frame = rq->frame;
+    size_t n = rq->frame_n;
     if (n < 8) return "frame is shorter than a request header";
     int16_t key = (int16_t)be16(frame);
     rq->version = (int16_t)be16(frame + 2);
@@ -417,27 +579,64 @@ static const char *req_parse(struct req *rq, uint8_t *frame, size_t n)
         rq->version = 0;
         rq->out = arena_alloc(&rq->arena, rq->api->out->size);
         wire_init(rq->api->out, rq->out);
-        return NULL;
+        rq->decoded = true;
     }
-    struct slice in = { (char *)frame, n };
+    return NULL;
+}
+
+/* E_NO_MEMORY: it takes more than so much of the arena. */
+static int decode_within(struct req *rq, size_t limit)
+{
+    struct slice in = { (char *)rq->frame, rq->frame_n };
     struct request_header head;
     size_t used;
-    int header_version = wire_request_header_version(key, rq->version);
-    if (wire_decode(&msg_request_header, (int16_t)header_version, in, &rq->arena, &head, &used))
-        return "malformed request header";
+    int header_version = wire_request_header_version(rq->api->key, rq->version);
+    rq->arena.limit = limit;
+    int rc = wire_decode(&msg_request_header, (int16_t)header_version, in, &rq->arena, &head, &used);
+    if (rc) {
+        rq->arena.limit = 0;
+        return rc;
+    }
     rq->client_id = head.client_id;
     in.p += used;
     in.n -= used;
     rq->in = arena_alloc(&rq->arena, rq->api->in->size);
-    rq->arena.limit = (size_t)(rq->shard->broker->memory.limit / 2);
     /* Bytes behind it are ignored, as Kafka does: librdkafka 2.16 sends three too many when it asks for all topics. */
-    int rc = wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, &used);
+    rc = wire_decode(rq->api->in, rq->version, in, &rq->arena, rq->in, &used);
     rq->arena.limit = 0;
-    if (rc == E_NO_MEMORY) return "what it says takes more than half of odradek.memory.max";
-    if (rc) return "malformed request";
+    return rc;
+}
+
+/* A frame that is not small, within what there is. NOT_NOW: it waits for memory, and nothing of it is decoded. */
+__attribute__((noinline)) static int decode_large(struct req *rq)
+{
+    struct mem_budget *m = &rq->shard->broker->memory;
+    int64_t most = MAX(req_most(rq), PAID_FROM), decoded = MAX(most / (1 + ROWS), PAID_FROM);
+    int64_t left = MIN(mem_share(m) - mem_used(m), (int64_t)rq->shard->broker->piece);
+    /* What decodes to little never waits: it is here, and it is sooner gone when it is done. */
+    int rc = decode_within(rq, (size_t)MIN(MAX(left, PAID_FROM), decoded));
+    if (rc == E_NO_MEMORY) {
+        arena_free(&rq->arena);
+        rc = req_pay(rq, most) ? decode_within(rq, (size_t)decoded) : NOT_NOW;
+        if (rc == 0) arena_settle(&rq->arena, ROWS * rq->arena.held);
+    } else if (rc == 0 && rq->arena.held > PAID_FROM && !req_pay(rq, ROWS * (int64_t)rq->arena.held)) rc = NOT_NOW;
+    if (rc == NOT_NOW) arena_free(&rq->arena);
+    return rc;
+}
+
+/* Makes a request of the frame, or a reason to close the connection. False: it waits for memory. */
+static bool req_decode(struct req *rq)
+{
+    int rc = rq->holder && rq->shard->broker->memory.limit ? decode_large(rq) : decode_within(rq, 0);
+    if (rc == NOT_NOW) return false;
+    rq->decoded = true;
+    if (rc) {
+        bad_frame(rq, rc == E_NO_MEMORY ? too_large : "malformed request");
+        return true;
+    }
     rq->out = arena_alloc(&rq->arena, rq->api->out->size);
     wire_init(rq->api->out, rq->out);
-    return NULL;
+    return true;
 }
 
 void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n)
@@ -452,10 +651,11 @@ void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n
         frame = copy;
     } else {
         rq->holder = buf_ref(holder);
-        rq->frame_n = n;
         c->line_bytes += n;
     }
-    const char *why = req_parse(rq, frame, n);
+    rq->frame = frame;
+    rq->frame_n = n;
+    const char *why = req_parse(rq);
     list_push(&c->line, &rq->link);
     if (c->line_n++ > 0) {
         rq->lined = (uint32_t)MIN(rq->arena.held, (size_t)ARENA_FREE);
@@ -464,9 +664,7 @@ void client_frame(struct client *c, struct buf *holder, uint8_t *frame, size_t n
     }
     if (why) {
         if (rq->holder) c->line_bytes -= rq->frame_n;
-        log_warn("broker", "bad frame; closing", KV_STR("client", c->host), KV_STR("reason", why), KV_I64("bytes", n),
-                 KV_I64("api", n >= 2 ? (int16_t)be16(frame) : -1), KV_I64("version", n >= 4 ? (int16_t)be16(frame + 2) : -1));
-        refuse_later(rq, why);
+        bad_frame(rq, why);
     }
     client_pump(c);
 }
@@ -514,7 +712,7 @@ static void shard_relieve(struct post *p)
         struct client *c = container_of(l, struct client, link);
         if (list_empty(&c->line) || c->pumping) continue;
         c->pumping = true; /* so that it is not freed under us */
-        cut_waits(&c->line, ARENA_FREE);
+        cut_waits(&c->line, PARKED_FREE);
         c->pumping = false;
         client_pump(c);
     }

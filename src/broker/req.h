@@ -48,7 +48,10 @@ struct req {
     struct buf *holder; /* what `in` borrows from; NULL when the frame lies in the arena */
     void *in;           /* decoded; NULL for internal requests */
     void *out;          /* the response, defaults set */
-    size_t frame_n;     /* bytes it holds of the receive buffers */
+    uint8_t *frame;     /* what it came in, in the holder's buffer or in the arena; until it is decoded */
+    size_t frame_n;     /* its bytes */
+    int64_t aside;      /* bytes charged for what it holds beside its arena and its frame */
+    struct list want;   /* in its shard's wants, while it waits for memory */
     uint32_t lined;     /* bytes counted in its shard's lined */
     req_step *first;    /* where it starts */
     req_step *step;
@@ -59,7 +62,7 @@ struct req {
     struct post later;
     const char *close_why;
     int again;
-    bool started, ended, running, deferred;
+    bool decoded, started, ended, running, deferred;
     bool let_next;
     bool expired; /* the deadline passed, or the broker drains: answer now with what there is */
     bool no_answer;
@@ -74,11 +77,19 @@ static inline ticket req_ticket(const struct req *rq) { return rq->sleeper.id; }
 struct waker *req_home(const struct req *rq);
 void req_deadline(struct req *rq, int64_t ms);     /* from now; ≤ 0: expires at the first wait */
 void req_let_next(struct req *rq);                 /* what must be in order is done: the next overlapping request may start */
-const struct image *req_image(struct req *rq);     /* the newest at the first call; stays valid and the same until the end */
 const struct image *req_image_new(struct req *rq); /* the newest now */
-/* True, and a reason to close its connection with, when the answer being made has outgrown all of odradek.memory.max: asked by handlers whose
- * answer can be thousands of times larger than what asks for it. */
+/* The newest at the first call; stays valid and the same until the end. */
+static inline const struct image *req_image(struct req *rq) { return rq->image ? rq->image : req_image_new(rq); }
+/* Handlers whose answer can be far larger than what asks for it (decoding has paid for four times what it took) pay for it before they make it: n
+ * more bytes of the arena, or as many as one request may have. False: memory is short; wait, and the step is called again when it may be there.
+ * What comes unannounced is charged all the same, past the limit if need be. */
+bool req_pay(struct req *rq, int64_t n);
+/* False, and a reason to close its connection with: with n more bytes it would take more than one request may have. */
+bool req_fits(struct req *rq, int64_t n);
+/* True, and a reason to close its connection with, when what the request takes has outgrown what one may have: half of odradek.memory.max. */
 bool req_outgrown(struct req *rq);
+/* It waits, perhaps in a crowd, with more than a block of memory: counted from the first byte. */
+void req_parks(struct req *rq);
 /* The request no longer needs the frame it came in: `in` and all it borrows are invalid from here. */
 void req_drop_frame(struct req *rq);
 /* A request of our own on this shard, with no client: `call` belongs to the caller. Its arena is freed at the end. */

@@ -13,6 +13,8 @@ struct broker {
     int32_t node_id;
     char cluster_id[64];
     struct mem_budget memory; /* odradek.memory.max */
+    _Atomic unsigned moves;   /* counts what requests that waited for memory got, and what requests gave back */
+    size_t piece; /* bytes that are taken from it without being paid for first: so many that all shards together do not hurt */
     int shards_n;
     struct shard **shards;
     struct coordinator *coordinator;
@@ -38,6 +40,11 @@ struct shard {
     int free_reqs_n;
     int requests;                 /* alive */
     int64_t lined, lined_charged; /* bytes of requests that came while others of their connection were there; of them, charged */
+    struct list wants;            /* requests that wait for memory: to be decoded, to go on, or to be answered */
+    bool wants_looked;            /* being looked through */
+    unsigned moves_seen;
+    int64_t moved_us;             /* when they were last seen to change */
+    struct timer wants_timer;     /* looks whether they may: other shards and net give memory back, too */
     struct wire_out wire_scratch; /* the answer being encoded */
     int64_t wall_ms, wall_turn;   /* the time of day, and the turn (its shard_now_us) it was asked for in */
     struct fetch_sessions *sessions;

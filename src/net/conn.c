@@ -11,13 +11,13 @@
  *
  * What can fail: the peer goes (the client is told, what executes runs to its end), a frame has an impossible length (the connection is
  * closed with one line that says so), memory is short (the connection is not read until some is free; the oldest partial frame of a loop
- * may always finish), the peer does not read (the connection is not read either: it pauses). */
+ * may grow to what one request may have; who sends nothing of his is closed), the peer does not read (the connection is not read either: it pauses). */
 #include "net_internal.h"
 
 #include <errno.h>
 #include <limits.h>
 
-enum { STASH_SHORT = 16 * 1024, IOV_MOST = 64 };
+enum { STASH_SHORT = 16 * 1024, STASH_FREE = 1024, IOV_MOST = 64 };
 
 static void conn_want(struct conn *c)
 {
@@ -32,6 +32,7 @@ static void conn_uncharge(struct conn *c)
 {
     if (!c->charged) return;
     mem_uncharge(c->nl->net->memory, c->charged);
+    atomic_fetch_sub_explicit(&c->nl->net->partial, c->charged, memory_order_relaxed);
     c->charged = 0;
 }
 
@@ -52,16 +53,30 @@ static void conn_account(struct conn *c)
 
 static bool oldest_partial(const struct conn *c) { return c->nl->partials.next == &c->partial; }
 
-/* True when c may take n more bytes. The oldest partial frame of its loop may always. */
-static bool conn_charge(struct conn *c, int64_t n)
+/* How many more bytes of its large frame may be read: all partial frames together have half of the share, so that requests which come in one
+ * piece go on beside them; the oldest of a loop may have what one request may, as far as there is room; and of these one goes on when there is
+ * none, for those who have begun may hold all of it. */
+static size_t conn_room(struct conn *c)
 {
-    struct mem_budget *m = c->nl->net->memory;
-    if (!mem_charge(m, n)) {
-        if (!oldest_partial(c)) return false;
-        mem_charge_over(m, n);
+    struct net *n = c->nl->net;
+    if (!n->memory->limit) return SIZE_MAX;
+    int64_t partial = atomic_load_explicit(&n->partial, memory_order_relaxed), share = mem_share(n->memory);
+    int64_t room = MIN(share / 2 - partial, share - mem_used(n->memory));
+    if (oldest_partial(c)) {
+        struct conn *nobody = NULL;
+        room = MAX(room, mem_room(n->memory, c->charged));
+        bool much = mem_used(n->memory) - c->charged > share + share / 2; /* others are to be done first */
+        if (room <= 0 && !much && (atomic_compare_exchange_strong(&n->last, &nobody, c) || nobody == c))
+            room = n->memory->limit - share - c->charged;
     }
+    return (size_t)MAX(room, 0);
+}
+
+static void conn_charge(struct conn *c, int64_t n)
+{
+    mem_charge_over(c->nl->net->memory, n);
+    atomic_fetch_add_explicit(&c->nl->net->partial, n, memory_order_relaxed);
     c->charged += n;
-    return true;
 }
 
 static void hungry_look(struct timer *t);
@@ -86,31 +101,44 @@ void conn_feed(struct net_loop *nl)
     list_take(&all, &nl->starved);
     for (struct list *l; (l = list_pop(&all));) {
         struct conn *c = container_of(l, struct conn, starving);
-        if (!enough && !oldest_partial(c)) {
+        if (c->need ? conn_room(c) == 0 : !enough && !oldest_partial(c)) {
             list_push(&nl->starved, &c->starving);
             continue;
         }
         c->starved = false;
-        if (c->partial_us) c->partial_us = loop_now_us(nl->loop); /* its time begins now */
+        if (c->partial_us) c->partial_us = c->used_us = loop_now_us(nl->loop); /* its time begins now */
         conn_want(c);
         conn_defer(c); /* bytes may be in the socket already */
+    }
+}
+
+/* With memory short, nobody keeps any that does not use it. */
+void conn_close_deaf(struct net_loop *nl)
+{
+    const struct net *n = nl->net;
+    int64_t now = loop_now_us(nl->loop), share = mem_share(n->memory);
+    bool frames = n->memory->limit && atomic_load_explicit(&n->partial, memory_order_relaxed) >= share / 2 - CHUNK;
+    if ((!frames && !mem_short(n->memory)) || now - nl->deaf_us < DEAF_US / 4) return;
+    nl->deaf_us = now;
+    list_each_safe (l, next, &nl->partials) {
+        struct conn *c = container_of(l, struct conn, partial);
+        if (c->starved || c->closing) continue;
+        if (now - c->used_us > DEAF_US) conn_close(c, "its request does not come, and memory is short");
+        else if (now - c->partial_us > LAST_US) conn_close(c, "its request comes slowly, and memory is short");
+    }
+    if (!mem_short(n->memory)) return;
+    list_each_safe (l, next, &nl->conns) {
+        struct conn *c = container_of(l, struct conn, link);
+        bool deaf = c->out_charged && c->blocked && !c->prefaulting; /* else it waits for our disk */
+        if (deaf && now - c->used_us > DEAF_US) conn_close(c, "it does not read its answers, and memory is short");
     }
 }
 
 static void hungry_look(struct timer *t)
 {
     struct net_loop *nl = container_of(t, struct net_loop, hungry);
-    int64_t now = loop_now_us(nl->loop);
-    bool memory_short = mem_short(nl->net->memory);
-    if (memory_short) broker_relieve(nl->net->broker); /* what is parked may wait for what is not read */
-    if (memory_short && now - nl->deaf_us >= DEAF_US / 4) {
-        nl->deaf_us = now;
-        list_each_safe (l, next, &nl->conns) {
-            struct conn *c = container_of(l, struct conn, link);
-            bool deaf = c->out_charged && c->blocked && !c->prefaulting; /* else it waits for our disk */
-            if (deaf && now - c->used_us > DEAF_US) conn_close(c, "it does not read its answers, and memory is short");
-        }
-    }
+    if (mem_short(nl->net->memory)) broker_relieve(nl->net->broker); /* what is parked may wait for what is not read */
+    conn_close_deaf(nl);
     conn_feed(nl);
     if (!list_empty(&nl->starved)) loop_timer(nl->loop, t, loop_now_us(nl->loop) + HUNGRY_US);
 }
@@ -123,8 +151,11 @@ static void partial_begin(struct conn *c)
 
 static void partial_end(struct conn *c)
 {
+    struct conn *me = c;
     c->partial_us = 0;
     if (list_linked(&c->partial)) list_remove(&c->partial);
+    if (atomic_load_explicit(&c->nl->net->last, memory_order_relaxed) == c)
+        atomic_compare_exchange_strong(&c->nl->net->last, &me, NULL);
 }
 
 static void stash_drop(struct conn *c)
@@ -162,7 +193,12 @@ static void stash_put(struct conn *c, const uint8_t *p, size_t n, size_t whole)
     c->stash->len = (uint32_t)n;
     c->need = large ? whole : 0;
     if (!c->partial_us) partial_begin(c);
-    if (large) (void)conn_charge(c, (int64_t)n);
+    if (large) {
+        conn_charge(c, (int64_t)n);
+    } else if (c->stash->cap > STASH_FREE) {
+        mem_charge_over(c->nl->net->memory, c->stash->cap);
+        buf_charged(c->stash, c->nl->net->memory, c->stash->cap);
+    }
 }
 
 /* Gives every whole frame in the chunk's [0, n) to the broker and keeps the rest. */
@@ -200,6 +236,7 @@ static void stash_frame(struct conn *c)
     c->expect = MIN(n, (size_t)WHOLE_FRAME_MAX);
     partial_end(c);
     buf_charged(frame, c->nl->net->memory, (uint32_t)c->charged); /* until the request that holds it is over */
+    atomic_fetch_sub_explicit(&c->nl->net->partial, c->charged, memory_order_relaxed);
     c->charged = 0;
     client_frame(c->client, frame, frame->data + 4, n - 4);
     buf_unref(&frame);
@@ -254,7 +291,7 @@ static bool conn_read_large(struct conn *c, size_t *budget)
         c->stash = buf_ref(b);
         c->need = whole;
         partial_begin(c);
-        if (!conn_charge(c, got)) conn_starve(c);
+        conn_charge(c, got);
     } else {
         c->expect = whole > STASH_SHORT ? MIN(whole, (size_t)WHOLE_FRAME_MAX) : 0;
         mem_charge_over(c->nl->net->memory, got);
@@ -278,15 +315,20 @@ static bool conn_read(struct conn *c, size_t *budget)
         buf_unref(&b);
         return true;
     }
-    if (c->expect && !c->stash) return conn_read_large(c, budget);
+    if (c->expect && !c->stash && conn_room(c) >= c->expect) return conn_read_large(c, budget);
     struct buf *chunk = loop_chunk(c->nl);
     struct iovec v[2];
     int n = 0;
     size_t rest = 0, front = 0;
 
     if (c->need) {
+        size_t room = conn_room(c);
+        if (room == 0) {
+            conn_starve(c);
+            return false;
+        }
         stash_grow(c);
-        rest = MIN(c->stash->cap, c->need) - c->stash->len;
+        rest = MIN(MIN(c->stash->cap, c->need) - c->stash->len, room);
         v[n++] = (struct iovec){ c->stash->data + c->stash->len, rest };
     } else if (c->stash) {
         front = c->stash->len;
@@ -308,12 +350,10 @@ static bool conn_read(struct conn *c, size_t *budget)
     if (c->need) {
         size_t mine = MIN((size_t)got, rest);
         c->stash->len += (uint32_t)mine;
-        bool fed = conn_charge(c, (int64_t)mine);
+        conn_charge(c, (int64_t)mine);
         if (c->stash->len == c->need) {
             stash_frame(c);
             if ((size_t)got > mine && !c->closed) chunk_frames(c, chunk, (size_t)got - mine);
-        } else if (!fed) {
-            conn_starve(c);
         }
     } else {
         if (c->stash) {

@@ -290,6 +290,7 @@ struct net *net_new(struct broker *b, const struct conf *conf)
     n->memory = broker_memory(b);
     n->out_pause = (size_t)MIN(MAX(n->memory->limit / 64, OUT_PAUSE_LEAST), OUT_PAUSE);
     n->frame_max = conf_i64(conf, CONF_SOCKET_REQUEST_MAX_BYTES);
+    if (n->memory->limit) n->frame_max = MIN(n->frame_max, n->memory->limit / 16 * 7); /* what it decodes to takes some, too */
     n->idle_us = conf_i64(conf, CONF_CONNECTIONS_MAX_IDLE_MS) * 1000;
     n->frame_timeout_us = conf_i64(conf, CONF_ODRADEK_FRAME_TIMEOUT_MS) * 1000;
     /* Unset, the system's own sizes are better than Kafka's default for a peer far away; written down, they are taken. */
@@ -391,6 +392,7 @@ static void sweep(struct timer *t)
             conn_close(c, NULL);
         }
     }
+    conn_close_deaf(nl);
     conn_feed(nl);
     if (nl->chunk && atomic_load(&nl->chunk->refs) == 1) buf_unref(&nl->chunk);
     mem_pool_trim();

@@ -12,9 +12,12 @@ enum {
     LOCAL_SEND_BUFFER = 192 * 1024,
     OUT_PAUSE = 4 << 20, /* bytes waiting to be sent beyond which a connection is no longer read, at most */
     OUT_PAUSE_LEAST = 64 * 1024,
-    DEAF_US = 1000 * 1000, /* with memory short, a peer that takes nothing of its answers for so long is closed */
+    DEAF_US =
+        1000 *
+        1000, /* with memory short, a peer that takes nothing of its answers, or sends nothing of its frame, for so long is closed */
+    LAST_US = 5000 * 1000, /* and so is one whose frame takes so long */
     HUNGRY_US = 5000,
-    HELD_FREE = 64 * 1024,     /* bytes of answers a connection may hold that are not counted while they are being sent */
+    HELD_FREE = 8 * 1024,      /* bytes of answers a connection may hold that are not counted while they are being sent */
     TAKE_FROM = 256 * 1024,    /* answers from this size on keep the memory they were made in */
     SPARE_PARTS = 256,         /* output parts a loop keeps for reuse */
     WHOLE_FRAME_MAX = 4 << 20, /* a frame up to this size gets its buffer at once; larger ones grow with what arrives */
@@ -50,6 +53,7 @@ struct listener {
     struct timer retry;
 };
 
+struct conn;
 struct net {
     struct broker *broker;
     const struct conf *conf;
@@ -57,8 +61,10 @@ struct net {
     struct net_loop *loops;
     int listeners_n;
     struct listener *listeners;
-    struct mem_budget *memory; /* the broker's */
-    size_t out_pause;          /* a 64th of it, within OUT_PAUSE */
+    struct mem_budget *memory;   /* the broker's */
+    _Atomic int64_t partial;     /* of it, charged for frames that are not whole yet */
+    _Atomic(struct conn *) last; /* whose frame goes on though there is no memory, so that somebody's does */
+    size_t out_pause;            /* a 64th of it, within OUT_PAUSE */
     int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
     int backlog;
     int64_t fds_max;                 /* connections beyond which descriptors would be short for the storage */
@@ -72,7 +78,6 @@ struct net {
 };
 
 /* How a connection reaches its peer (plain; TLS and simulated sockets take the same place). Counts or -errno; -EAGAIN: later. */
-struct conn;
 struct transport {
     ssize_t (*readv)(struct conn *c, const struct iovec *v, int n);
     ssize_t (*writev)(struct conn *c, const struct iovec *v, int n, bool more);
@@ -128,7 +133,8 @@ void conn_gone(struct conn *c);                    /* from the transport: nothin
 void conn_close(struct conn *c, const char *why);  /* now; what waits to be sent is lost. NULL: quietly */
 void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
 void conn_flush(struct conn *c);
-void conn_feed(struct net_loop *nl); /* starved connections of this loop go on, where there is memory for them */
+void conn_close_deaf(struct net_loop *nl); /* with memory short, who keeps some and does not use it */
+void conn_feed(struct net_loop *nl);       /* starved connections of this loop go on, where there is memory for them */
 struct net *net_new(struct broker *b, const struct conf *conf); /* without listeners: for connections of other making */
 bool net_conn_begins(struct net *n, const char *host);          /* false: max.connections or max.connections.per.ip is reached */
 void net_conn_ended(struct net *n, const char *host);

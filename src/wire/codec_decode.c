@@ -135,7 +135,7 @@ static void dec_pointer(struct dec *d, const struct wire_op *op, void **member)
 }
 
 /* One field. Lengths are signed in the unflexible encoding, where anything below 0 is null. */
-static inline void dec_field(struct dec *d, const struct wire_op *op, void *out)
+__attribute__((always_inline)) static inline void dec_field(struct dec *d, const struct wire_op *op, void *out)
 {
     void *v = at(out, op->off);
 

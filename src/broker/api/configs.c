@@ -154,6 +154,25 @@ static void describe_resource(struct req *rq, const struct describe_configs_requ
     arena_free(&scratch);
 }
 
+/* What the answer takes, at most: a topic without settings of its own shows the rows of the first one, and others, perhaps, their own. */
+static int64_t describe_bytes(struct req *rq)
+{
+    enum { TOPIC_BYTES = 12 * 1024, BROKER_BYTES = 96 * 1024 };
+    const struct describe_configs_request *in = rq->in;
+    const struct image *im = req_image(rq);
+    int64_t n = 0;
+    for (int i = 0; i < in->resources_n; i++) {
+        const struct describe_configs_request_describe_configs_resource *r = &in->resources[i];
+        const struct image_topic *t = r->resource_type == RES_TOPIC ? image_topic(im, r->resource_name) : NULL;
+        n += (int64_t)sizeof(struct describe_configs_response_describe_configs_result);
+        if (r->resource_type == RES_BROKER) n += BROKER_BYTES;
+        else if (r->resource_type == RES_TOPIC)
+            n += t && (i == 0 || t->configs_n > 0 || r->configuration_keys_n >= 0) ? TOPIC_BYTES : 0;
+        else n += TOPIC_BYTES / 4;
+    }
+    return n;
+}
+
 enum req_next describe_configs_start(struct req *rq)
 {
     const struct describe_configs_request *in = rq->in;
@@ -161,6 +180,7 @@ enum req_next describe_configs_start(struct req *rq)
     const struct image *im = req_image(rq);
     struct described_cache topics = { .a = &rq->arena };
 
+    if (in->resources_n > 1 && !req_pay(rq, describe_bytes(rq))) return REQ_WAIT;
     out->results_n = MAX(in->resources_n, 0);
     out->results = wire_array(&rq->arena, describe_configs_response_describe_configs_result, out->results_n);
     for (int i = 0; i < out->results_n; i++) {

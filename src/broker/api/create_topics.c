@@ -7,6 +7,11 @@
 #include "../shard.h"
 #include "../topics.h"
 
+enum {
+    FEW = 20,          /* topics, for which nobody waits until there is memory */
+    SHOWN_BYTES = 1600 /* of the answer, that a topic and its settings take */
+};
+
 struct wanted { /* a good row */
     int32_t partitions;
     struct image_config *configs;
@@ -257,10 +262,28 @@ static void refuse_before(struct req *rq)
     arena_free(&scratch);
 }
 
+/* What judging and answering takes, and the change itself, for a moment: of topics with settings, each perhaps with a list of its own. */
+static int64_t create_bytes(const struct create_topics_request *in)
+{
+    enum { ROW_BYTES = 1024, LIST_BYTES = 8 * 1024, SETTING_BYTES = 256, PARTITION_BYTES = 256, PARTITIONS_MOST = 10000 };
+    int64_t n = 0, partitions = 0;
+    for (int i = 0; i < in->topics_n; i++) {
+        const struct create_topics_request_creatable_topic *t = &in->topics[i];
+        n += ROW_BYTES;
+        if (t->configs_n > 0) n += LIST_BYTES + (int64_t)t->configs_n * SETTING_BYTES;
+        partitions += MAX(t->num_partitions, 0) + MAX(t->assignments_n, 0);
+    }
+    return n + MIN(partitions, PARTITIONS_MOST) * PARTITION_BYTES;
+}
+
 enum req_next create_topics_start(struct req *rq)
 {
     const struct create_topics_request *in = rq->in;
     struct create_topics_response *out = rq->out;
+    if (in->topics_n > FEW) { /* an answer that could not be sent is refused before anything is created */
+        if (rq->version >= 5 && !req_fits(rq, (int64_t)in->topics_n * SHOWN_BYTES)) return REQ_CLOSE;
+        if (!req_pay(rq, create_bytes(in))) return REQ_WAIT;
+    }
     struct call *c = rq->call = arena_new(&rq->arena, struct call);
 
     out->topics_n = MAX(in->topics_n, 0);

@@ -153,7 +153,8 @@ static enum req_next fetch_poll(struct req *rq)
     int64_t missing;
 
     if (!may_wait(rq, c) || enough(rq, c, &missing)) return req_goto(rq, fetch_answer);
-    if (rq->arena.held > ARENA_FREE && mem_short(&rq->shard->broker->memory)) return req_goto(rq, fetch_answer);
+    req_parks(rq);
+    if (rq->lined && mem_short(&rq->shard->broker->memory)) return req_goto(rq, fetch_answer);
     if (!c->timed) req_deadline(rq, in->max_wait_ms);
     c->timed = true;
     for (int i = 0; i < c->n; i++)

@@ -5,16 +5,28 @@
 #include "../group_call.h"
 #include "../topics.h"
 
+enum { AT_ONCE = 3 };
+
 struct call {
     struct group_asked *asked;
     int *errs; /* of asking */
     int n;
+    int next;     /* who is asked one after the other: the first that was not */
+    int64_t most; /* bytes of the largest answer so far */
 };
 
 static void groups_cleanup(struct req *rq)
 {
     struct call *c = rq->call;
     for (int i = 0; c && i < c->n; i++) group_asked_free(&c->asked[i]);
+}
+
+/* Room for n to be asked. REQ_AGAIN: there is. */
+static enum req_next call_room(struct req *rq, int n)
+{
+    int64_t bytes = (int64_t)n * (int64_t)(sizeof(struct group_asked) + sizeof(struct offset_fetch_response_group));
+    if (n <= AT_ONCE) return REQ_AGAIN;
+    return !req_fits(rq, bytes) ? REQ_CLOSE : req_pay(rq, bytes) ? REQ_AGAIN : REQ_WAIT;
 }
 
 static struct call *call_new(struct req *rq, int n)
@@ -41,6 +53,32 @@ static bool answered(const struct call *c)
     for (int i = 0; i < c->n; i++)
         if (!c->errs[i] && !group_answered(&c->asked[i])) return false;
     return true;
+}
+
+/* Asks group i of n when it is its turn. */
+typedef void ask_row(struct req *rq, int i);
+
+/* Few answers are asked for at once. Many may be large, each, so they come one by one, and memory for one more as large as those before is there
+ * before it is asked for. REQ_AGAIN: all are there. */
+static enum req_next ask_each(struct req *rq, ask_row *ask)
+{
+    struct call *c = rq->call;
+    for (;;) {
+        if (c->next > 0 && c->n > AT_ONCE) {
+            struct group_asked *last = &c->asked[c->next - 1];
+            if (!c->errs[c->next - 1] && !group_answered(last)) return REQ_WAIT;
+            if (last->counted < last->arena.charged) {
+                rq->aside += (int64_t)(last->arena.charged - last->counted);
+                last->counted = last->arena.charged;
+                c->most = MAX(c->most, (int64_t)last->counted);
+                if (req_outgrown(rq)) return REQ_CLOSE;
+            }
+            if (c->next < c->n && c->most > 0 && !req_pay(rq, c->most)) return REQ_WAIT;
+        }
+        if (c->next == c->n) return answered(c) ? REQ_AGAIN : REQ_WAIT;
+        arena_settle(&rq->arena, 0);
+        ask(rq, c->next++);
+    }
 }
 
 /* ---- one group, the whole request ------------------------------------------------------------------------------------------------------- */
@@ -98,13 +136,21 @@ WHOLE(offset_commit, {
 
 /* ---- OffsetFetch -------------------------------------------------------------------------------------------------------------------------- */
 
+static void offset_fetch_ask(struct req *rq, int i)
+{
+    const struct call *c = rq->call;
+    struct offset_fetch_response_group *answer = c->asked[i].call.out;
+    ask_one(rq, i, answer->group_id, c->asked[i].call.in, answer);
+}
+
 /* v8+ asks for many groups; before, for one, in other structs. */
 static enum req_next offset_fetch_answer(struct req *rq)
 {
     const struct offset_fetch_request *in = rq->in;
     struct offset_fetch_response *out = rq->out;
     struct call *c = rq->call;
-    if (!answered(c)) return REQ_WAIT;
+    enum req_next next = ask_each(rq, offset_fetch_ask);
+    if (next != REQ_AGAIN) return next;
     for (int i = 0; i < c->n; i++) {
         struct offset_fetch_response_group *g = c->asked[i].call.out;
         if (c->errs[i]) g->error_code = (int16_t)err_kafka(c->errs[i]);
@@ -151,6 +197,8 @@ enum req_next offset_fetch_start(struct req *rq)
     struct offset_fetch_response *out = rq->out;
     bool many = rq->version >= 8;
     int n = many ? MAX(in->groups_n, 0) : 1;
+    enum req_next room = call_room(rq, n);
+    if (room != REQ_AGAIN) return room;
     struct offset_fetch_response_group *answers = wire_array(&rq->arena, offset_fetch_response_group, n);
     struct call *c = call_new(rq, n);
 
@@ -174,19 +222,27 @@ enum req_next offset_fetch_start(struct req *rq)
         }
         answers[i].group_id = g->group_id;
         c->asked[i].call.require_stable = in->require_stable;
-        ask_one(rq, i, g->group_id, g, &answers[i]);
+        c->asked[i].call.in = g;
+        c->asked[i].call.out = &answers[i];
     }
     return req_goto(rq, offset_fetch_answer);
 }
 
 /* ---- DescribeGroups, DeleteGroups --------------------------------------------------------------------------------------------------------- */
 
+static void describe_groups_ask(struct req *rq, int i)
+{
+    struct describe_groups_response *out = rq->out;
+    ask_one(rq, i, out->groups[i].group_id, NULL, &out->groups[i]);
+}
+
 static enum req_next describe_groups_answer(struct req *rq)
 {
     struct describe_groups_response *out = rq->out;
     const struct describe_groups_request *in = rq->in;
     struct call *c = rq->call;
-    if (!answered(c)) return REQ_WAIT;
+    enum req_next next = ask_each(rq, describe_groups_ask);
+    if (next != REQ_AGAIN) return next;
     for (int i = 0; i < c->n; i++) {
         if (c->errs[i]) out->groups[i].error_code = (int16_t)err_kafka(c->errs[i]);
         if (!out->groups[i].error_code && in->include_authorized_operations) out->groups[i].authorized_operations = OPS_GROUP;
@@ -198,13 +254,12 @@ enum req_next describe_groups_start(struct req *rq)
 {
     const struct describe_groups_request *in = rq->in;
     struct describe_groups_response *out = rq->out;
+    enum req_next room = call_room(rq, MAX(in->groups_n, 0));
+    if (room != REQ_AGAIN) return room;
     out->groups_n = MAX(in->groups_n, 0);
     out->groups = wire_array(&rq->arena, describe_groups_response_described_group, out->groups_n);
     (void)call_new(rq, out->groups_n);
-    for (int i = 0; i < out->groups_n; i++) {
-        out->groups[i].group_id = in->groups[i];
-        ask_one(rq, i, in->groups[i], NULL, &out->groups[i]);
-    }
+    for (int i = 0; i < out->groups_n; i++) out->groups[i].group_id = in->groups[i];
     return req_goto(rq, describe_groups_answer);
 }
 
@@ -222,6 +277,8 @@ enum req_next delete_groups_start(struct req *rq)
 {
     const struct delete_groups_request *in = rq->in;
     struct delete_groups_response *out = rq->out;
+    enum req_next room = call_room(rq, MAX(in->groups_names_n, 0));
+    if (room != REQ_AGAIN) return room;
     out->results_n = MAX(in->groups_names_n, 0);
     out->results = wire_array(&rq->arena, delete_groups_response_deletable_group_result, out->results_n);
     (void)call_new(rq, out->results_n);

@@ -6,6 +6,8 @@
 #include "../shard.h"
 #include "../topics.h"
 
+enum { FEW = 50 }; /* topics, whose answer is not worth counting */
+
 static enum req_next metadata_created(struct req *rq);
 static enum req_next metadata_answer(struct req *rq);
 
@@ -103,6 +105,24 @@ static void answer_topic(struct req *rq, const struct image *im, const struct me
     }
 }
 
+/* What the answer takes. */
+static int64_t answer_bytes(struct req *rq)
+{
+    const struct metadata_request *in = rq->in;
+    const struct image *im = req_image(rq);
+    int64_t topics = all_topics(rq) ? im->topics_n : in->topics_n, partitions = 0;
+    for (int i = 0; i < topics; i++) {
+        const struct image_topic *t = all_topics(rq) ? im->topics[i]
+                                      : rq->version >= 10 && !uuid_is_zero(in->topics[i].topic_id)
+                                          ? image_topic_by_id(im, in->topics[i].topic_id)
+                                      : in->topics[i].name.p ? image_topic(im, in->topics[i].name)
+                                                             : NULL;
+        if (t) partitions += t->partitions_n;
+    }
+    return topics * (int64_t)(sizeof(struct metadata_response_topic) + 2 * sizeof(int64_t)) +
+           partitions * (int64_t)sizeof(struct metadata_response_partition);
+}
+
 static enum req_next metadata_answer(struct req *rq)
 {
     const struct metadata_request *in = rq->in;
@@ -112,6 +132,7 @@ static enum req_next metadata_answer(struct req *rq)
     bool all = all_topics(rq);
     int port;
 
+    if ((all || in->topics_n > FEW) && !req_pay(rq, answer_bytes(rq))) return REQ_WAIT;
     out->brokers_n = 1;
     out->brokers = wire_new(&rq->arena, metadata_response_broker);
     out->brokers->node_id = b->node_id;

@@ -503,10 +503,10 @@ def a_hundred_producers_and_a_hundred_consumers_stay_within_the_memory_they_were
 
 @scenario(plain=True, target="odradek")
 def requests_that_decode_or_answer_to_far_more_than_they_are_stay_within_the_memory_they_were_given(t):
-    """Thousands of topics in one request, small requests with large answers, and counts that become structures: from many connections at once,
-    each sending ahead. Without a cap each kind takes from a hundred megabytes to gigabytes."""
-    topics, connections, ahead = 1000, 24, 4
-    broker = t.new_broker(properties={"odradek.memory.max": 16 << 20, "offsets.topic.num.partitions": 1})
+    """Thousands of topics in one request, small requests with large answers, counts that become structures, requests that never end and answers
+    that nobody reads: from many connections at once, each sending ahead. Without a cap each kind takes from a hundred megabytes to gigabytes."""
+    topics, connections, ahead, cap = 1000, 24, 4, 16 << 20
+    broker = t.new_broker(properties={"odradek.memory.max": cap, "offsets.topic.num.partitions": 1})
     cstring = lambda s: uvarint(len(s) + 1) + s.encode()
     carray = lambda items: uvarint(len(items) + 1) + b"".join(items)
     names = [f"topic-{i:05}" for i in range(topics)]
@@ -520,7 +520,7 @@ def requests_that_decode_or_answer_to_far_more_than_they_are_stay_within_the_mem
         [cstring(n) + carray([i32(0) + i64(5) + i32(-1) + cstring("") + b"\0"]) + b"\0" for n in names]) + b"\0"
     resource = lambda kind, name: i8(kind) + cstring(name) + b"\0" + b"\0"
     floods = {
-        "CreateTopics": create([f"v-{i}" for i in range(5 * topics)], 1),
+        "CreateTopics": create([f"v-{i}" for i in range(3 * topics)], 1),
         "CreateTopics, configs": create([f"w-{i}" for i in range(topics)], 1, each_its_own),
         "Metadata": (METADATA, 12, uvarint(0) + i8(0) + i8(0) + b"\0"),
         "DescribeConfigs": (DESCRIBE_CONFIGS, 4, carray([resource(2, n) for n in names]) + i8(1) + i8(1) + b"\0"),
@@ -540,6 +540,9 @@ def requests_that_decode_or_answer_to_far_more_than_they_are_stay_within_the_mem
             return r.i32() == 0 and r.uvarint() == topics + 1 and r.cstring() == names[0] and r.uvarint() == 2 and (r.i32(), r.i16()) == (0, 0)
 
         until(committed, "the group's coordinator to serve")
+    with broker.connect() as c:
+        assert c.create_topic("t") == 0
+    time.sleep(2.5)  # what starting took is given back
     before, failures = broker.rss(), []
 
     def flood(request):
@@ -553,22 +556,62 @@ def requests_that_decode_or_answer_to_far_more_than_they_are_stay_within_the_mem
         except Exception as e:
             failures.append(repr(e))
 
-    peaks = {}
-    for what, request in floods.items():
+    def deaf(data):
+        with contextlib.suppress(ConnectionError, TimeoutError), broker.connect(timeout=2) as c:
+            c.send_bytes(data)
+            time.sleep(2)
+
+    value = batch([b"x" * 900_000], crc=None)
+
+    def produce(_):
+        try:
+            with broker.connect(timeout=120) as c:
+                for _ in range(ahead):
+                    assert c.produce("t", 0, value)[0] == 0
+        except Exception as e:
+            failures.append(repr(e))
+
+    peaks, over = {}, threading.Event()
+
+    def honest():
+        try:
+            with broker.connect(timeout=60) as c:
+                while not over.wait(0.02):
+                    assert c.produce("t", 0, batch([b"honest"]))[0] == 0
+        except Exception as e:
+            failures.append("honest: " + repr(e))
+
+    def under(what, work, *args, n=connections):
         broker.reset_peak()
-        threads = [threading.Thread(target=flood, args=(request,)) for _ in range(connections)]
-        for thread in threads:
+        over.clear()
+        threads = [threading.Thread(target=work, args=args) for _ in range(n)]
+        beside = threading.Thread(target=honest)
+        for thread in (beside, *threads):
             thread.start()
         for thread in threads:
             thread.join()
+        over.set()
+        beside.join()
         assert not failures, (what, failures[:3])
-        peaks[what] = broker.rss("VmHWM") >> 20
+        peaks[what] = (broker.rss("VmHWM") - before) / (1 << 20)
+
+    for what, request in floods.items():
+        under(what, flood, request)
+    under("half a large request", deaf, i32(7_000_000) + frame(METADATA, 12, b"")[4:] + bytes(1 << 20), n=2 * connections)
+    under("half a small request", deaf, i32(16_000) + bytes(15_000), n=8 * connections)
+    under("answers to all topics that nobody reads", deaf, frame(*floods["Metadata"], flexible=True) * 1000, n=2 * connections)
+    under("large answers that nobody reads", deaf, frame(*floods["ListOffsets"], flexible=True) * 20, n=2 * connections)
+    under("Produce", produce, None, n=2 * connections)
     broker.reset_peak()
     empty_names = frame(42, 2, uvarint((2 << 20) + 1) + b"\1" * (2 << 20) + b"\0", flexible=True)  # DeleteGroups: a byte becomes a structure
     for c in broker.crowd(8):
         with c, contextlib.suppress(ConnectionError):
             c.send_bytes(empty_names)
             assert c.is_closed()
-    peaks["DeleteGroups"] = broker.rss("VmHWM") >> 20
-    assert max(peaks.values()) < 80, f"MiB at most, {before >> 20} before: {peaks}"
+    peaks["DeleteGroups"] = (broker.rss("VmHWM") - before) / (1 << 20)
+    assert max(peaks.values()) < (cap >> 20) + 8, f"MiB at most above {before >> 20}: {peaks}"
+    with broker.connect() as c:  # larger than anybody may be: refused from its length
+        c.send_bytes(i32(cap // 2) + bytes(8))
+        assert c.is_closed()
+    until(lambda: broker.rss() - before < 8 << 20, "the memory to be given back")
     works_after(broker)

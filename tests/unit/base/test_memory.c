@@ -103,7 +103,7 @@ static void an_embedded_block_comes_first_and_comes_back(void **state)
 
 static void an_arena_is_charged_for_what_it_holds_beyond_its_free_part(void **state)
 {
-    struct mem_budget b = { .limit = 1 };
+    struct mem_budget b = { .limit = 2 };
     struct arena a;
     arena_init(&a);
     a.budget = &b;
@@ -235,16 +235,86 @@ static void byte_strings_grow(void **state)
 
 static void a_budget_says_no_and_charges_nothing_past_its_limit(void **state)
 {
-    struct mem_budget b = { .limit = 100 }, endless = { 0 };
-    assert_true(mem_charge(&b, 60));
-    assert_false(mem_charge(&b, 41));
+    struct mem_budget b = { .limit = 200 }, endless = { 0 };
+    assert_int_equal(mem_room(&b, 0), 100);
+    assert_true(mem_charge(&b, 0, 60));
+    assert_false(mem_charge(&b, 0, 101));
     assert_int_equal(b.used, 60);
-    assert_true(mem_charge(&b, 40));
+    assert_false(mem_short(&b));
+    assert_true(mem_charge(&b, 0, 40));
+    assert_true(mem_short(&b));
     mem_uncharge(&b, 100);
     assert_int_equal(b.used, 0);
-    assert_false(mem_charge(&b, INT64_MAX));
-    assert_true(mem_charge(&endless, 1LL << 60));
-    assert_false(mem_charge(&endless, INT64_MAX)); /* no overflow either */
+    assert_false(mem_charge(&b, 0, INT64_MAX));
+    assert_true(mem_charge(&endless, 0, 1LL << 60));
+    assert_false(mem_charge(&endless, 0, INT64_MAX)); /* no overflow either */
+    assert_int_equal(mem_room(&endless, 0), INT64_MAX);
+}
+
+/* Whoever asks, the sum stays within the limit; and as long as nobody takes without asking, somebody may go on. */
+static void of_those_who_share_a_budget_one_may_always_grow_to_half_of_it(void **state)
+{
+    enum { WHO = 5, LIMIT = 1000, HALF = LIMIT / 2 };
+    uint64_t x = 88172645463325252u;
+    for (int round = 0; round < 200; round++) {
+        struct mem_budget b = { .limit = LIMIT };
+        int64_t own[WHO] = { 0 };
+        for (int i = 0; i < 300; i++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            int who = (int)(x % WHO);
+            int64_t n = (int64_t)(x >> 8) % 60 + 1, room = mem_room(&b, own[who]);
+            assert_int_equal(mem_charge(&b, own[who], n), n <= room);
+            if (n <= room) own[who] += n;
+            assert_in_range(b.used, 0, LIMIT);
+            assert_in_range(own[who], 0, HALF);
+        }
+        bool somebody = false;
+        for (int who = 0; who < WHO; who++) somebody = somebody || own[who] == HALF || mem_room(&b, own[who]) > 0;
+        assert_true(somebody);
+    }
+    struct mem_budget b = { .limit = LIMIT };
+    mem_charge_over(&b, HALF + 10); /* without asking: nobody may go on, until he is let */
+    assert_false(mem_charge(&b, 5, 1));
+    b.slack = 10;
+    assert_true(mem_charge(&b, 5, HALF - 5));
+}
+
+static void what_an_arena_pays_for_ahead_is_not_charged_again(void **state)
+{
+    struct mem_budget b = { .limit = 2 * MiB };
+    struct arena a;
+    arena_init(&a);
+    assert_true(arena_pay(&a, 0, 10 * MiB)); /* no budget */
+    a.budget = &b;
+    assert_true(arena_pay(&a, 0, ARENA_FREE));
+    assert_int_equal(b.used, 0);
+    assert_true(arena_pay(&a, 0, 500 * KiB));
+    assert_int_equal(b.used, 500 * KiB - ARENA_FREE);
+    assert_true(arena_pay(&a, 900 * KiB, 400 * KiB)); /* it is there */
+    (void)arena_alloc(&a, 250 * KiB);
+    assert_int_equal(b.used, 500 * KiB - ARENA_FREE);
+    mem_charge_over(&b, 600 * KiB);
+    assert_false(arena_pay(&a, 600 * KiB, 300 * KiB)); /* with what its owner has beside it, more than half */
+    mem_uncharge(&b, 600 * KiB);
+    assert_true(arena_pay(&a, 0, 300 * KiB));
+    arena_settle(&a, 50 * KiB);
+    assert_int_equal(b.used, a.held + 50 * KiB - ARENA_FREE);
+    arena_settle(&a, 0);
+    assert_int_equal(b.used, a.held - ARENA_FREE);
+    arena_free(&a);
+    assert_int_equal(b.used, 0);
+}
+
+static void no_thread_keeps_more_idle_memory_than_it_may(void **state)
+{
+    void *p[64];
+    pool_empty();
+    mem_pool_most(100 * KiB);
+    for (size_t i = 0; i < ARRAY_LEN(p); i++) p[i] = pool_get(i % 2 ? POOL_4K : POOL_16K);
+    for (size_t i = 0; i < ARRAY_LEN(p); i++) pool_put(p[i], i % 2 ? POOL_4K : POOL_16K);
+    assert_in_range(pool_idle(), 80 * KiB, 100 * KiB);
+    mem_pool_most(SIZE_MAX);
+    pool_empty();
 }
 
 static void copies_of_text_end_in_nul(void **state)
@@ -275,6 +345,9 @@ int main(void)
         cmocka_unit_test(threads_share_a_buffer),
         cmocka_unit_test(byte_strings_grow),
         cmocka_unit_test(a_budget_says_no_and_charges_nothing_past_its_limit),
+        cmocka_unit_test(of_those_who_share_a_budget_one_may_always_grow_to_half_of_it),
+        cmocka_unit_test(what_an_arena_pays_for_ahead_is_not_charged_again),
+        cmocka_unit_test(no_thread_keeps_more_idle_memory_than_it_may),
         cmocka_unit_test(copies_of_text_end_in_nul),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
