@@ -327,8 +327,7 @@ struct fs {
     int (*lock)(struct fs *fs, const char *path);
     void (*forget)(struct fs *fs, int fd, int64_t at, int64_t n);    /* posix_fadvise(DONTNEED) */
     void (*writeback)(struct fs *fs, int fd, int64_t at, int64_t n); /* starts writing dirty pages; only a hint */
-    bool (*resident)(struct fs *fs, int fd, int64_t at,
-                     int64_t n); /* would reading it not wait for the disk? A hint, by samples */
+    bool (*resident)(struct fs *fs, int fd, int64_t at, int64_t n);  /* would reading it not wait for the disk? A hint */
     void (*readahead)(struct fs *fs, int fd, int64_t at, int64_t n); /* starts reading; only a hint */
 };
 /* Helpers over any fs. */

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -223,16 +224,42 @@ static void real_writeback(struct fs *fs, int fd, int64_t at, int64_t n)
     (void)rc;
 }
 
-/* Asks for a byte here and there, without waiting. Where that cannot be asked all counts as there. */
+#ifndef SYS_cachestat /* Linux 6.5 */
+#define SYS_cachestat 451
+#endif
+
+/* How many pages of [at, at + n) are in the page cache; -1 where that cannot be asked. */
+static int64_t pages_cached(int fd, int64_t at, int64_t n)
+{
+    struct {
+        uint64_t at, n;
+    } range = { (uint64_t)at, (uint64_t)n };
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } found;
+    static _Atomic bool cannot;
+    if (atomic_load_explicit(&cannot, memory_order_relaxed)) return -1;
+    if (syscall(SYS_cachestat, fd, &range, &found, 0) == 0) return (int64_t)found.cached;
+    if (errno == ENOSYS || errno == EPERM) atomic_store_explicit(&cannot, true, memory_order_relaxed);
+    return -1;
+}
+
+static bool byte_waits(int fd, int64_t at)
+{
+    uint8_t byte;
+    struct iovec v = { &byte, 1 };
+    return preadv2(fd, &v, 1, at, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
+/* By the kernel's count, and a byte at the end: pages being read count as there. Else by a byte here and there; where that cannot be asked all counts
+ * as there. */
 static bool real_resident(struct fs *fs, int fd, int64_t at, int64_t n)
 {
     enum { STEP = 128 * 1024 };
-    int64_t last = at + n - 1;
-    for (int64_t pos = at; pos <= last; pos = pos == last ? last + 1 : MIN(pos + STEP, last)) {
-        uint8_t byte;
-        struct iovec v = { &byte, 1 };
-        if (preadv2(fd, &v, 1, pos, RWF_NOWAIT) < 0 && errno == EAGAIN) return false;
-    }
+    int64_t last = at + n - 1, page = sysconf(_SC_PAGESIZE), cached = pages_cached(fd, at, n);
+    if (cached >= 0) return cached > last / page - at / page && !byte_waits(fd, last);
+    for (int64_t pos = at; pos <= last; pos = pos == last ? last + 1 : MIN(pos + STEP, last))
+        if (byte_waits(fd, pos)) return false;
     return true;
 }
 
