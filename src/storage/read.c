@@ -74,11 +74,13 @@ static int walk_from(struct segment *s, int64_t offset, uint32_t limit, uint32_t
     return 0;
 }
 
-/* A trail leads to the answer, or nearly: how much to read along, with what is left of the segment and wanted of it. */
-static size_t read_along(uint32_t left, uint32_t want)
+/* How much to read at first, with what is left of the segment and wanted of it. A large answer is not copied: only headers are read, and often the
+ * first is the one. A trail leads to a small answer, or nearly. */
+static size_t read_along(uint32_t left, uint32_t want, bool trail)
 {
     uint32_t answer = MIN(left, want);
-    return answer <= HEADS - HEADS_LEAST ? answer + HEADS_LEAST : HEADS_LEAST;
+    if (answer > HEADS - HEADS_LEAST) return HEADS_LEAST;
+    return trail ? answer + HEADS_LEAST : HEADS;
 }
 
 /* The first batch of s whose last offset is ≥ offset, below `limit`: 1 with *at and its header; 0: none; or an error. `want`: so many bytes from
@@ -96,8 +98,7 @@ static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, ui
     struct walk w;
     int batches = 0;
 again:
-    walk_begin(&w, s->dir->logs->fs, fd, from, limit, heads->buf,
-               heads->trail == NO_TRAIL ? sizeof(heads->buf) : read_along(limit - from, want));
+    walk_begin(&w, s->dir->logs->fs, fd, from, limit, heads->buf, read_along(limit - from, want, heads->trail != NO_TRAIL));
     while ((rc = walk_peek(&w, h, NULL)) == 1) {
         if (from > 0 && w.at == from && heads->trail == NO_TRAIL &&
             (h->base_offset > offset || h->base_offset < s->base)) { /* not what an index may point to */
@@ -107,6 +108,7 @@ again:
         if (batch_last_offset(h) >= offset) break;
         batches++;
         walk_skip(&w, h);
+        w.cap = HEADS;
     }
     if (rc == E_CORRUPT_MESSAGE && from > 0 && w.at == from && batches == 0) {
         if (heads->trail == NO_TRAIL) {
