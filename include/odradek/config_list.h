@@ -697,7 +697,7 @@ CONF(SOCKET_RECEIVE_BUFFER_BYTES, "socket.receive.buffer.bytes", INT, "102400", 
 CONF(SOCKET_REQUEST_MAX_BYTES, "socket.request.max.bytes", INT, "104857600", AT_LEAST(1), HIGH, READ_ONLY, HONOUR,
     "Largest request.")
 CONF(SOCKET_SEND_BUFFER_BYTES, "socket.send.buffer.bytes", INT, "102400", ANY, HIGH, READ_ONLY, HONOUR,
-    "SO_SNDBUF of a connection; -1: what the system gives. Not written down: the same, but 192 KiB towards this machine itself. "
+    "SO_SNDBUF of a connection; -1, and not written down: what the system gives. "
     "Below 65536 bulk is slow, and very slow towards this machine itself.")
 CONF(SSL_ALLOW_DN_CHANGES, "ssl.allow.dn.changes", BOOLEAN, "false", ANY, LOW, READ_ONLY, AHEAD("TLS listeners"),
     "Let a reloaded certificate have another distinguished name.")

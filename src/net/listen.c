@@ -123,6 +123,28 @@ static void address_text(const struct sockaddr_storage *sa, char out[64], int *p
     }
 }
 
+/* BBR paces what it sends with a timer for each burst, which on the way to the machine itself costs half of a large answer's time and keeps nothing
+ * from overflowing. It cannot be turned off once a connection has had it, so the listener goes without, and peers of other machines are given it
+ * back. Other kinds need no change. */
+static void go_without_pacing(struct net *n, int listener)
+{
+    static const char plain[] = "reno"; /* allowed everywhere */
+    char system[CONGESTION_NAME] = "";
+    socklen_t len = sizeof system - 1;
+    if (getsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, system, &len) || strncmp(system, "bbr", 3) != 0) return;
+    if (setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1) == 0)
+        memcpy(n->congestion, system, sizeof system);
+}
+
+static void give_pacing_back(const struct net *n, int fd)
+{
+    char now[CONGESTION_NAME] = "";
+    socklen_t len = sizeof now - 1;
+    if (!n->congestion[0] || getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, now, &len) || strcmp(now, "reno") != 0)
+        return; /* a route's own stays */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, n->congestion, (socklen_t)strlen(n->congestion));
+}
+
 static void accept_one(struct listener *l, int fd, const struct sockaddr_storage *peer)
 {
     struct net *n = l->net;
@@ -144,8 +166,8 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr_storage
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     bool same_machine = a->info.local_loopback || strcmp(a->host, a->local_host) == 0;
-    int send_buffer = n->send_buffer < 0 && same_machine ? LOCAL_SEND_BUFFER : n->send_buffer;
-    if (send_buffer > 0) (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
+    if (!same_machine) give_pacing_back(n, fd);
+    if (n->send_buffer > 0) (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n->send_buffer, sizeof n->send_buffer);
     (void)snprintf(a->listener, sizeof a->listener, S_FMT, S_ARG(l->name));
     a->info.listener = slice_of(a->listener);
     a->info.host = slice_of(a->host);
@@ -211,6 +233,7 @@ static int bind_one(struct net *n, const struct conf_listener *cl, const struct 
     int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    go_without_pacing(n, fd);
     if (sa.ss_family == AF_INET6) (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, cl->host.n ? &on : &off, sizeof on);
     if (n->receive_buffer > 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n->receive_buffer,
@@ -294,8 +317,7 @@ struct net *net_new(struct broker *b, const struct conf *conf)
     n->idle_us = conf_i64(conf, CONF_CONNECTIONS_MAX_IDLE_MS) * 1000;
     n->frame_timeout_us = conf_i64(conf, CONF_ODRADEK_FRAME_TIMEOUT_MS) * 1000;
     /* Unset, the system's own sizes are better than Kafka's default for a peer far away; written down, they are taken. */
-    n->send_buffer =
-        conf_is_set(conf, CONF_SOCKET_SEND_BUFFER_BYTES) ? MAX((int)conf_i64(conf, CONF_SOCKET_SEND_BUFFER_BYTES), 0) : -1;
+    n->send_buffer = conf_is_set(conf, CONF_SOCKET_SEND_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_SEND_BUFFER_BYTES) : -1;
     n->receive_buffer =
         conf_is_set(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) ? (int)conf_i64(conf, CONF_SOCKET_RECEIVE_BUFFER_BYTES) : -1;
     /* A crowd that connects at once must not wait for its SYN to be sent again. */

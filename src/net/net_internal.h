@@ -8,9 +8,8 @@ enum {
     SEND_BUDGET = 2 << 20,    /* bytes sent to one connection in a turn */
     COPY_MAX = 32 * 1024,     /* file ranges up to this size are copied into the answer; larger ones go by sendfile */
     SENDFILE_PIECE = 1 << 20,
-    /* SO_SNDBUF towards a peer on this machine, where a longer queue only takes what it holds out of the processor's cache. */
-    LOCAL_SEND_BUFFER = 192 * 1024,
-    OUT_PAUSE = 4 << 20, /* bytes waiting to be sent beyond which a connection is no longer read, at most */
+    CONGESTION_NAME = 16, /* as the kernel's TCP_CA_NAME_MAX */
+    OUT_PAUSE = 4 << 20,  /* bytes waiting to be sent beyond which a connection is no longer read, at most */
     OUT_PAUSE_LEAST = 64 * 1024,
     DEAF_US =
         1000 *
@@ -67,8 +66,9 @@ struct net {
     size_t out_pause;            /* a 64th of it, within OUT_PAUSE */
     int64_t frame_max, idle_us, frame_timeout_us, drain_ms;
     int backlog;
-    int64_t fds_max;                 /* connections beyond which descriptors would be short for the storage */
-    int send_buffer, receive_buffer; /* SO_SNDBUF, SO_RCVBUF; 0 = the system's; -1 = not said: as is best for the peer */
+    int64_t fds_max;                  /* connections beyond which descriptors would be short for the storage */
+    int send_buffer, receive_buffer;  /* SO_SNDBUF, SO_RCVBUF; -1 = the system's */
+    char congestion[CONGESTION_NAME]; /* BBR's name where the system has it: see listen.c; else "" */
     pthread_mutex_t ips_mu;
     struct map ips; /* struct ip by address: how many connections */
     _Atomic int total;

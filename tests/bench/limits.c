@@ -542,6 +542,7 @@ static void send_file(const char *dir)
             double cpu = 0, sent = 0;
             if (skipped(sizes[i])) continue;
             int listener = listen_any(address);
+            (void)setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, "reno", 4); /* inherited: BBR paces with timers */
             uint64_t began = now_ns();
             for (int k = 0; k < n; k++) {
                 from[k] = dial(address);

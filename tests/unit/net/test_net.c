@@ -324,6 +324,37 @@ static void one_address_may_not_take_every_connection(void **state)
     }
 }
 
+/* The server's end of a connection of this process. */
+static int other_end(int fd)
+{
+    struct sockaddr_in mine, theirs;
+    socklen_t len = sizeof mine;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&mine, &len), 0);
+    for (int i = 3; i < 1024; i++) {
+        len = sizeof theirs;
+        if (i != fd && getpeername(i, (struct sockaddr *)&theirs, &len) == 0 && theirs.sin_family == AF_INET &&
+            theirs.sin_port == mine.sin_port)
+            return i;
+    }
+    return -1;
+}
+
+static void answers_to_this_machine_are_not_paced(void **state)
+{
+    struct server *s = *state;
+    char system[CONGESTION_NAME] = "", now[CONGESTION_NAME] = "";
+    int fd = dial(s);
+    socklen_t len = sizeof system - 1;
+    create_topic(s, fd, "t", 1); /* it is accepted now */
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, system, &len), 0);
+    len = sizeof now - 1;
+    assert_int_equal(getsockopt(other_end(fd), IPPROTO_TCP, TCP_CONGESTION, now, &len), 0);
+    if (strncmp(system, "bbr", 3) == 0) assert_string_equal(now, "reno");
+    else assert_string_equal(now, system);
+    assert_string_equal(s->net->congestion, strncmp(system, "bbr", 3) == 0 ? system : "");
+    close(fd);
+}
+
 /* The storage's descriptors are left to it: who comes late waits in the backlog, and is served when somebody went. */
 static void connections_leave_descriptors_to_the_storage(void **state)
 {
@@ -348,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(impossible_lengths_close_the_connection_and_others_go_on, server_small, server_down),
         cmocka_unit_test_setup_teardown(connections_leave_descriptors_to_the_storage, server_of_two, server_down),
         cmocka_unit_test_setup_teardown(one_address_may_not_take_every_connection, server_small, server_down),
+        cmocka_unit_test_setup_teardown(answers_to_this_machine_are_not_paced, server_up, server_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
