@@ -139,6 +139,7 @@ static void wants_stuck(struct shard *s, bool give_up)
         atomic_store(&m->slack, 0);
         return;
     }
+    moved(s); /* the next one has his time, too */
     log_warn("broker", "memory is short and nobody can go on; closing", KV_STR("client", most->client ? most->client->host : ""),
              KV_STR("api", most->api ? most->api->name : ""), KV_I64("used", mem_used(m)));
     if (!most->started) refuse_later(most, "memory is short");
@@ -354,7 +355,7 @@ static void client_free(struct client *c)
 
 static void client_refuse(struct client *c, const char *reason)
 {
-    if (c->closing) return;
+    if (c->closing || c->gone) return;
     c->closing = true;
     metric_add(M_bad_frames, 1);
     c->ops->close(c->conn, reason, true);

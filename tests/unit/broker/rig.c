@@ -104,6 +104,7 @@ static void peer_on_send(void *conn, struct reply *r)
 static void peer_on_close(void *conn, const char *reason, bool after)
 {
     struct peer *p = conn;
+    assert_non_null(p->client); /* who is gone is told nothing: his connection may be no more */
     p->closed = true;
     p->reason = reason;
 }

@@ -629,6 +629,159 @@ static void names_that_collide_are_refused_however_many_are_asked_for(void **sta
     rig_close(r);
 }
 
+/* n partitions of the first of so many topics, and some of them named again. */
+static struct fetch_request *fetch_many(struct rig *r, int n, int again, int topics, struct uuid id, int32_t wait_ms)
+{
+    struct fetch_request *in = fetch_of(r, "t", 0, 0, wait_ms, 1);
+    in->topics = wire_array(&r->arena, fetch_request_fetch_topic, topics);
+    in->topics_n = topics;
+    for (int k = 0; k < topics; k++) {
+        in->topics[k].topic = k ? arena_printf(&r->arena, "unknown-%d", k) : S("t");
+        if (k == 0) in->topics[k].topic_id = id;
+        in->topics[k].partitions = wire_array(&r->arena, fetch_request_fetch_partition, n + again);
+        in->topics[k].partitions_n = n + again;
+        for (int i = 0; i < n + again; i++) {
+            in->topics[k].partitions[i].partition = i % n;
+            in->topics[k].partitions[i].partition_max_bytes = 1 << 20;
+        }
+    }
+    return in;
+}
+
+static void a_fetch_without_a_session_answers_each_partition_once(void **state)
+{
+    (void)state;
+    static const int16_t versions[] = { 4, 6, 12, 13, 17 };
+    struct rig *r = rig_open(22, NULL);
+    struct peer *p = peer_open(r), *q = peer_open(r), *gone = peer_open(r);
+    peer_create_topic(p, "t", 12);
+    struct uuid id = metadata(p, 12, "t", false)->topics[0].topic_id;
+    for (size_t v = 0; v < ARRAY_LEN(versions); v++)
+        for (int n = 1; n <= 12; n++)
+            for (int again = 0; again <= 12; again += 6) {
+                struct fetch_response *f = peer_ask(p, API_FETCH, versions[v],
+                                                    fetch_many(r, n, again, 1, versions[v] >= 13 ? id : (struct uuid){ 0 }, 1));
+                assert_int_equal(f->responses_n, 1);
+                assert_int_equal(f->responses[0].partitions_n, n);
+                for (int i = 0; i < n; i++) {
+                    assert_int_equal(f->responses[0].partitions[i].partition_index, i);
+                    assert_int_equal(f->responses[0].partitions[i].error_code, 0);
+                }
+            }
+    /* a large frame that waits, its names and all */
+    (void)peer_send(q, API_FETCH, 12, fetch_many(r, 12, 600, 1, (struct uuid){ 0 }, 5000));
+    (void)peer_send(gone, API_FETCH, 12, fetch_many(r, 12, 600, 1, (struct uuid){ 0 }, 5000));
+    assert_null(peer_take(q, 100 * 1000));
+    peer_close(gone);
+    (void)peer_produce(p, -1, "t", 11, batch_one(r, "x"));
+    struct fetch_response *f = peer_take(q, 1000 * 1000);
+    assert_non_null(f);
+    assert_int_equal(f->responses[0].partitions_n, 12);
+    assert_slice(f->responses[0].topic, "t");
+    f = peer_ask(q, API_FETCH, 12, fetch_many(r, 12, 5, 40, (struct uuid){ 0 }, 1));
+    assert_int_equal(f->responses_n, 40);
+    for (int k = 1; k < 40; k++) {
+        assert_slice(f->responses[k].topic, arena_printf(&r->arena, "unknown-%d", k).p);
+        assert_int_equal(f->responses[k].partitions_n, 12);
+    }
+    peer_close(q);
+    peer_close(p);
+    rig_close(r);
+}
+
+/* acks=0 has no answer, so an error closes the connection; which may have gone before the error was found. */
+static void an_error_of_a_client_that_is_gone_is_told_to_nobody(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(23, NULL);
+    struct peer *p = peer_open(r), *q = peer_open(r);
+    peer_create_topic(p, "t", 1);
+    enum { SIZE = 60000 };
+    struct batch_opts o = BATCH_OPTS;
+    struct batch_builder builder;
+    struct bytes batch = { 0 };
+    char *value = mem_alloc(SIZE);
+    for (uint32_t i = 0, x = 1; i < SIZE; i++, x = x * 1664525 + 1013904223) value[i] = (char)(x >> 24);
+    o.codec = CODEC_GZIP; /* and still so large that the worker looks inside */
+    batch_begin(&builder, &o, &batch);
+    batch_append(&builder, 1, (struct slice){ 0 }, (struct slice){ value, SIZE }, NULL, 0);
+    assert_true(batch_end(&builder) > SIZE / 2);
+    uint8_t *b = batch.p;
+    put_be32(b + BATCH_AT_COUNT, 2);
+    put_be32(b + BATCH_AT_LAST_OFFSET_DELTA, 1);
+    put_be32(b + BATCH_AT_CRC, crc32c(0, b + BATCH_AT_ATTRIBUTES, batch.n - BATCH_AT_ATTRIBUTES));
+    struct slice bad = { (char *)b, batch.n };
+    (void)peer_send_produce(p, 0, "t", 0, bad);
+    peer_settle(r);
+    assert_true(p->closed);
+    (void)peer_send_produce(q, 0, "t", 0, bad);
+    peer_close(q);
+    peer_close(p);
+    peer_settle(r);
+    p = peer_open(r);
+    assert_int_equal(peer_produce(p, -1, "t", 0, batch_one(r, "y"))->responses[0].partition_responses[0].base_offset, 0);
+    mem_free(value);
+    bytes_free(&batch);
+    peer_close(p);
+    rig_close(r);
+}
+
+static void who_waits_for_memory_goes_on_when_there_is_some_and_else_one_is_given_up_a_second(void **state)
+{
+    (void)state;
+    enum { TOPICS = 3000, PEERS = 5 };
+    struct rig *r = rig_open(24, "odradek.memory.max=8388608");
+    struct peer *p = peer_open(r), *q[PEERS], *gone = peer_open(r);
+    struct mem_budget *m = broker_memory(r->broker);
+    struct metadata_request all = dflt_metadata_request;
+    all.topics_n = -1;
+    for (int at = 0; at < TOPICS; at += 500) {
+        struct create_topics_request in = dflt_create_topics_request;
+        in.topics = wire_array(&r->arena, create_topics_request_creatable_topic, 500);
+        in.topics_n = 500;
+        for (int i = 0; i < 500; i++) {
+            in.topics[i].name = arena_printf(&r->arena, "a-name-that-makes-the-answer-large-%06d", at + i);
+            in.topics[i].num_partitions = in.topics[i].replication_factor = 1;
+        }
+        assert_int_equal(((struct create_topics_response *)peer_ask(p, API_CREATE_TOPICS, 4, &in))->topics[0].error_code, 0);
+    }
+    peer_settle(r);
+    int64_t idle = mem_used(m);
+    for (int k = 0; k < PEERS; k++) q[k] = peer_open(r);
+
+    mem_charge_over(m, m->limit / 2 + 100);
+    for (int k = 0; k < PEERS; k++) (void)peer_send(q[k], API_METADATA, 12, &all);
+    (void)peer_send(gone, API_METADATA, 12, &all);
+    assert_null(peer_take(q[0], 5 * 1000));
+    peer_close(gone); /* while it waits */
+    mem_uncharge(m, m->limit / 2 + 100);
+    for (int k = 0; k < PEERS; k++) {
+        struct metadata_response *out = peer_take(q[k], 500 * 1000);
+        assert_non_null(out);
+        assert_int_equal(out->topics_n, TOPICS);
+    }
+
+    mem_charge_over(m, m->limit);
+    for (int k = 0; k < PEERS; k++) (void)peer_send(q[k], API_METADATA, 12, &all);
+    int most = 0, before = 0;
+    for (int i = 0; i < 80; i++) { /* 8 s in steps of 100 ms */
+        int closed = 0;
+        (void)peer_take(p, 100 * 1000);
+        for (int k = 0; k < PEERS; k++) closed += q[k]->closed;
+        most = MAX(most, closed - before);
+        before = closed;
+    }
+    assert_int_equal(before, PEERS);
+    assert_int_equal(most, 1);
+    mem_uncharge(m, m->limit);
+    for (int k = 0; k < PEERS; k++) peer_close(q[k]);
+    assert_int_equal(((struct metadata_response *)peer_ask(p, API_METADATA, 12, &all))->topics_n, TOPICS);
+    peer_settle(r);
+    assert_int_equal(mem_used(m), idle);
+    peer_close(p);
+    rig_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -652,6 +805,9 @@ int main(void)
         cmocka_unit_test(draining_answers_parked_fetches_at_once),
         cmocka_unit_test(a_request_that_would_make_more_than_ten_thousand_metadata_records_is_refused),
         cmocka_unit_test(names_that_collide_are_refused_however_many_are_asked_for),
+        cmocka_unit_test(a_fetch_without_a_session_answers_each_partition_once),
+        cmocka_unit_test(an_error_of_a_client_that_is_gone_is_told_to_nobody),
+        cmocka_unit_test(who_waits_for_memory_goes_on_when_there_is_some_and_else_one_is_given_up_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
