@@ -1,7 +1,8 @@
 /* Reading: an offset becomes a part of a segment file, bounded by the watermark as it was in the same critical section (J19).
  *
  * The place of an offset comes from the reader's cursor (tail readers touch no index), or from where a small read ended before (clients without
- * fetch sessions have no cursor), else from the sparse index and a walk over the batch headers that follow. Bytes below a bound that was once published never change, so all of that runs without the log's mutex. */
+ * fetch sessions have no cursor), else from the sparse index and a walk over the batch headers that follow. Bytes below a bound that was once
+ * published never change, so all of that runs without the log's mutex. */
 #include "internal.h"
 #include "txidx.h"
 
@@ -100,7 +101,7 @@ static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, ui
 again:
     walk_begin(&w, s->dir->logs->fs, fd, from, limit, heads->buf, read_along(limit - from, want, heads->trail != NO_TRAIL));
     while ((rc = walk_peek(&w, h, NULL)) == 1) {
-        if (from > 0 && w.at == from && heads->trail == NO_TRAIL &&
+        if (from > 0 && w.at == from && batches == 0 && heads->trail == NO_TRAIL &&
             (h->base_offset > offset || h->base_offset < s->base)) { /* not what an index may point to */
             rc = E_CORRUPT_MESSAGE;
             break;
@@ -116,8 +117,9 @@ again:
                      KV_I64("segment", s->base), KV_I64("position", from));
             rebuild_index(s);
         }
+        bool led = heads->trail != NO_TRAIL;
         heads->trail = NO_TRAIL;
-        from = 0;
+        if (!led || seg_lookup(s, offset, &from) < 0 || from >= limit) from = 0;
         goto again;
     }
     int more = rc == E_CORRUPT_MESSAGE ? walk_resync(&w, h, s->base) : 0;
@@ -127,6 +129,7 @@ again:
         else if (batch_last_offset(h) >= offset) rc = 1;
         else {
             from = (uint32_t)w.at + (uint32_t)h->size;
+            batches++;
             if (from < limit) goto again;
             rc = 0;
         }
@@ -308,7 +311,8 @@ static void leave_trail(const struct place *pl, struct slice answer)
     struct batch_head h;
     int64_t next = 0;
     size_t at = 0;
-    for (; batch_parse_head(answer.p + at, answer.n - at, &h) == 0 && h.magic == 2 && (size_t)h.size <= answer.n - at;
+    for (; batch_parse_head(answer.p + at, answer.n - at, &h) == 0 && h.magic == 2 && h.base_offset >= next &&
+           (size_t)h.size <= answer.n - at;
          at += (size_t)h.size)
         next = batch_last_offset(&h) + 1;
     if (at > 0) trail_leave(pl->seg, next, pl->at + (uint32_t)at, pl->heads.trail);
@@ -322,7 +326,7 @@ static int deliver(struct plog *p, struct plog_read *r, struct place *pl, uint32
         char *copy = arena_alloc(r->arena, n);
         memcpy(copy, heads->buf + (pl->at - heads->at), n);
         r->copy = (struct slice){ copy, n };
-        if (r->upto != READ_END) leave_trail(pl, r->copy); /* READ_END: an append that fails cuts off what was read */
+        leave_trail(pl, r->copy);
         seg_unref(&pl->seg);
         return 0;
     }

@@ -181,6 +181,99 @@ static void who_reads_on_in_small_steps_needs_one_read_of_the_file_each_even_wit
     rig_free(&r);
 }
 
+/* Writes a byte into the first segment of "t", behind the log's back. */
+static void smash(struct test_env *env, int64_t at, uint8_t byte)
+{
+    struct fs *fs = env->world->fs;
+    int fd = fs->open(fs, test_path(env, "t-0/00000000000000000000.log"), FS_WRITE);
+    struct iovec v = { &byte, 1 };
+    assert_true(fd >= 0);
+    assert_ok(fs->pwritev(fs, fd, &v, 1, at));
+    fs->close(fs, fd);
+}
+
+/* "t" with n batches of one size, which it returns. */
+static int64_t like_batches(struct rig *r, int n, const char *conf, struct plog **out)
+{
+    struct bytes b = { 0 };
+    struct batch_head h;
+    struct plog *p = *out = rig_plog(r, "t", 0, conf);
+    for (int i = 0; i < n; i++) rig_put(r, p, RIG_BATCH(.value = 100), "x");
+    rig_durable(p);
+    rig_read(p, 0, READ_WATERMARK, 1, &b);
+    assert_ok(batch_parse_head(b.p, b.n, &h));
+    bytes_free(&b);
+    return h.size;
+}
+
+/* The base offset of what a read of so many bytes begins with; or its error. */
+static int64_t first_read(struct test_env *env, struct plog *p, int64_t offset, uint32_t n)
+{
+    struct plog_read rd = { .offset = offset, .max_bytes = n, .upto = READ_WATERMARK, .copy_max = 4096, .arena = &env->arena };
+    uint8_t head[BATCH_HEADER];
+    int rc = plog_read(p, &rd, NULL);
+    if (rc < 0) return rc;
+    if (rd.copy.n) memcpy(head, rd.copy.p, sizeof head);
+    else assert_ok(range_copy(&rd.range, 0, head, sizeof head));
+    range_release(&rd.range);
+    return batch_base_offset(head);
+}
+
+static void two_damaged_batches_at_the_start_of_a_segment_do_not_hide_what_follows(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p;
+    begin(&r, env);
+    int64_t size = like_batches(&r, 10, "", &p);
+    smash(env, BATCH_AT_MAGIC, 99);
+    smash(env, 2 * size + BATCH_AT_MAGIC, 99);
+    assert_int_equal(first_read(env, p, 5, 1000), 5);
+    assert_int_equal(first_read(env, p, 1, 1000), 1);
+    assert_int_equal(first_read(env, p, 2, 1000), E_CORRUPT_MESSAGE);
+    plog_unref(&p);
+    (void)rig_close(&r);
+    rig_free(&r);
+}
+
+static void a_read_of_a_damaged_batch_walks_no_further_than_its_index(void **state)
+{
+    enum { BAD = 4000 };
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p;
+    begin(&r, env);
+    int64_t size = like_batches(&r, BAD + 100, "", &p);
+    smash(env, BAD * size + BATCH_AT_MAGIC, 99);
+    assert_int_equal(first_read(env, p, BAD - 4, 1000), BAD - 4); /* leaves a trail that ends there */
+    for (int i = 0; i < 4; i++) {
+        int64_t calls = sim_fs_calls(env->world);
+        if (i % 2) assert_int_equal(first_read(env, p, BAD + 1, 1000), BAD + 1);
+        else assert_int_equal(first_read(env, p, BAD, 1000), E_CORRUPT_MESSAGE);
+        assert_in_range(sim_fs_calls(env->world) - calls, 1, 16);
+    }
+    plog_unref(&p);
+    (void)rig_close(&r);
+    rig_free(&r);
+}
+
+static void a_wrong_offset_leads_nobody_else_astray(void **state)
+{
+    struct test_env *env = *state;
+    struct rig r;
+    struct plog *p;
+    begin(&r, env);
+    int64_t size = like_batches(&r, 100, "index.interval.bytes=512", &p);
+    smash(env, 50 * size + 7, 20); /* batch 50 says that it is batch 20: its checksum is not of that */
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(first_read(env, p, 22, 1000), 22);
+        assert_int_equal(first_read(env, p, 48, (uint32_t)(3 * size)), 48);
+    }
+    plog_unref(&p);
+    (void)rig_close(&r);
+    rig_free(&r);
+}
+
 static void a_retried_batch_is_a_duplicate_with_its_first_offset_also_after_a_restart(void **state)
 {
     struct test_env *env = *state;
@@ -832,6 +925,9 @@ int main(void)
         IN_BOTH_WORLDS(a_killed_broker_recovers_what_was_written),
         IN_BOTH_WORLDS(segments_roll_and_reads_cross_them),
         IN_BOTH_WORLDS(what_was_read_to_find_the_place_comes_as_a_copy),
+        IN_SIM_WORLD(two_damaged_batches_at_the_start_of_a_segment_do_not_hide_what_follows),
+        IN_SIM_WORLD(a_read_of_a_damaged_batch_walks_no_further_than_its_index),
+        IN_SIM_WORLD(a_wrong_offset_leads_nobody_else_astray),
         IN_SIM_WORLD(who_reads_on_in_small_steps_needs_one_read_of_the_file_each_even_without_a_cursor),
         IN_BOTH_WORLDS(a_retried_batch_is_a_duplicate_with_its_first_offset_also_after_a_restart),
         IN_BOTH_WORLDS(read_committed_stops_at_the_first_open_transaction_and_hears_of_aborted_ones),
