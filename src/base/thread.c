@@ -1,6 +1,6 @@
 /* Starting threads. Signals that tell of the thread's own mistake (SIGSEGV and the like) stay open for sanitizers and core dumps.
  *
- * Threads are made at start-up only; when the system refuses one, the process cannot do its work and ends. */
+ * Threads are made at start-up, or when the listeners are open; when the system refuses one, the process cannot do its work and ends. */
 #include "thread.h"
 
 #include <signal.h>

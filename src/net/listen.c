@@ -142,7 +142,8 @@ static void give_pacing_back(const struct net *n, int fd)
     socklen_t len = sizeof now - 1;
     if (!n->congestion[0] || getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, now, &len) || strcmp(now, "reno") != 0)
         return; /* a route's own stays */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, n->congestion, (socklen_t)strlen(n->congestion));
+    if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, n->congestion, (socklen_t)strlen(n->congestion)))
+        log_debug("net", "congestion control stays plain", KV_STR("system", n->congestion), KV_ERR(-errno));
 }
 
 static void accept_one(struct listener *l, int fd, const struct sockaddr_storage *peer)

@@ -31,17 +31,18 @@ static void row_run(struct req *rq, struct meta_edit *e, const struct create_par
         row_fail(o, E_UNKNOWN_TOPIC_OR_PARTITION, (struct slice){ 0 });
         return;
     }
-    int32_t now = topic->partitions_n, more = t->count - now;
-    if (more == 0) {
+    int32_t now = topic->partitions_n;
+    if (t->count == now) {
         row_fail(o, E_INVALID_PARTITIONS, arena_printf(a, "Topic already has %d partition(s).", now));
         return;
     }
-    if (more < 0) {
+    if (t->count < now) {
         row_fail(o, E_INVALID_PARTITIONS,
                  arena_printf(a, "The topic " S_FMT " currently has %d partition(s); %d would not be an increase.",
                               S_ARG(t->name), now, t->count));
         return;
     }
+    int32_t more = t->count - now;
     if (t->assignments_n >= 0) {
         if (t->assignments_n != more) {
             row_fail(o, E_INVALID_REPLICA_ASSIGNMENT,
