@@ -128,8 +128,8 @@ int odr_start(const struct odr_options *o, struct odr_broker **out, char *text, 
         return code;
     }
     net_start(b->net);
-    workers_begin(b->world);
     summarise(b, began_us);
+    workers_begin(b->world);
     *out = b;
     return 0;
 fail:

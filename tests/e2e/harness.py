@@ -137,7 +137,10 @@ class Broker:
                 raw.until(lambda: all(c.list_offset(name, p)[0] == 0 for name, (_, _, parts) in c.metadata().items() for p, *_ in parts),
                           "every partition to serve", seconds=60)
         else:
-            lines = [line for line in self.new_log().splitlines() if re.search(r"\bstarted\b", line)]
+            def started():
+                return [line for line in self.new_log().splitlines() if re.search(r"\bstarted\b", line)]
+
+            lines = raw.until(started, "the line that says 'started'", seconds=10, pause=0.005)  # written while the first connections are taken
             assert len(lines) == 1, f"one line says 'started', not {len(lines)}: {lines}"
             self.started_line = lines[0]
         return self
