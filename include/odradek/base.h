@@ -182,12 +182,13 @@ struct mem_budget {
     int64_t limit;         /* bytes; 0 = none */
 };
 static inline int64_t mem_share(const struct mem_budget *b) { return b->limit / 2; }
+static inline int64_t mem_most(const struct mem_budget *b) { return b->limit - mem_share(b); } /* what one may hold */
 /* What all hold together. */
 static inline int64_t mem_used(const struct mem_budget *b) { return atomic_load_explicit(&b->used, memory_order_relaxed); }
 /* n more for who holds `own` already. False, and nothing charged, when that cannot be now, or never (own + n is more than half the limit). */
 bool mem_charge(struct mem_budget *b, int64_t own, int64_t n);
-int64_t mem_room(const struct mem_budget *b,
-                 int64_t own); /* the largest n that would be charged now; 0 none; INT64_MAX without a limit */
+/* The largest n that would be charged now; 0 none; INT64_MAX without a limit. */
+int64_t mem_room(const struct mem_budget *b, int64_t own);
 void mem_charge_over(struct mem_budget *b, int64_t n); /* whatever the limit: it is taken already */
 bool mem_short(const struct mem_budget *b);            /* the share is used up: nobody should begin anything */
 void mem_uncharge(struct mem_budget *b, int64_t n);

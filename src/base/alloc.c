@@ -82,28 +82,27 @@ char *mem_strdup(struct slice s)
     return z;
 }
 
-/* May a holder of `own` grow by n while so much is used? */
-static bool fits(const struct mem_budget *b, int64_t used, int64_t own, int64_t n)
+/* How much a holder of `own` may grow by while so much is used; below 0 when not even the share holds what there is. */
+static int64_t room(const struct mem_budget *b, int64_t used, int64_t own)
 {
     int64_t share = mem_share(b), slack = atomic_load_explicit(&b->slack, memory_order_relaxed);
-    return !b->limit || n <= share - used || (used - own <= share + slack && n <= b->limit - share - own);
+    if (!b->limit) return INT64_MAX;
+    return used - own <= share + slack ? MAX(share - used, mem_most(b) - own) : share - used;
 }
 
 bool mem_charge(struct mem_budget *b, int64_t own, int64_t n)
 {
     int64_t used = mem_used(b), then;
     do {
-        if (__builtin_add_overflow(used, n, &then) || !fits(b, used, own, n)) return false;
+        if (__builtin_add_overflow(used, n, &then) || n > room(b, used, own)) return false;
     } while (!atomic_compare_exchange_weak_explicit(&b->used, &used, then, memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
 int64_t mem_room(const struct mem_budget *b, int64_t own)
 {
-    int64_t share = mem_share(b), used = mem_used(b);
-    if (!b->limit) return INT64_MAX;
-    int64_t room = used - own <= share + atomic_load_explicit(&b->slack, memory_order_relaxed) ? b->limit - share - own : 0;
-    return MAX(MAX(room, share - used), 0);
+    int64_t n = room(b, mem_used(b), own);
+    return MAX(n, 0);
 }
 
 void mem_charge_over(struct mem_budget *b, int64_t n) { atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed); }

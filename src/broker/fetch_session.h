@@ -6,8 +6,7 @@
 struct session_partition {
     struct map_node node; /* by (topic, partition) */
     struct list order;    /* as the client named them; what was answered goes to the back, so that a full answer starves nobody */
-    struct slice
-        topic; /* owned, but in a passing session the request's; null when the session uses ids and the topic was unknown */
+    struct slice topic;   /* owned, or in a passing session the request's; null when it uses ids and the topic was unknown */
     struct uuid topic_id; /* zero in sessions without ids */
     int32_t partition;
     int64_t fetch_offset, log_start_offset;

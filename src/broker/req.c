@@ -176,7 +176,7 @@ static int64_t req_own(const struct req *rq) { return rq->aside + (rq->holder ? 
 static int64_t req_most(const struct req *rq)
 {
     const struct mem_budget *m = &rq->shard->broker->memory;
-    return m->limit ? MAX(m->limit - mem_share(m) - req_own(rq) - (int64_t)rq->arena.charged, 0) : INT64_MAX;
+    return m->limit ? MAX(mem_most(m) - req_own(rq) - (int64_t)rq->arena.charged, 0) : INT64_MAX;
 }
 
 bool req_pay(struct req *rq, int64_t n)
@@ -405,7 +405,7 @@ __attribute__((noinline, cold)) static int answer_large(struct req *rq, int64_t 
         return 0;
     }
     mem_uncharge(m, n);
-    bool more = n < m->limit - mem_share(m) - own;
+    bool more = n < mem_most(m) - own;
     if (rc == E_MESSAGE_TOO_LARGE && more) wire_out_free(&rq->shard->wire_scratch);
     return rc == E_MESSAGE_TOO_LARGE && more ? NOT_NOW : rc;
 }

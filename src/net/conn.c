@@ -67,7 +67,7 @@ static size_t conn_room(struct conn *c)
         room = MAX(room, mem_room(n->memory, c->charged));
         bool much = mem_used(n->memory) - c->charged > share + share / 2; /* others are to be done first */
         if (room <= 0 && !much && (atomic_compare_exchange_strong(&n->last, &nobody, c) || nobody == c))
-            room = n->memory->limit - share - c->charged;
+            room = mem_most(n->memory) - c->charged;
     }
     return (size_t)MAX(room, 0);
 }

@@ -63,15 +63,14 @@ struct heads {
     uint8_t buf[HEADS];
 };
 
-/* Where a walk towards `offset` begins: on a trail, or where the index says. 0, or what the disk said. */
-static int walk_from(struct segment *s, int64_t offset, uint32_t limit, uint32_t *from, int *trail)
+/* Where the index says that a walk towards `offset` begins, 0 where it says nothing. 0, or what the disk said. */
+static int index_from(struct segment *s, int64_t offset, uint32_t limit, uint32_t *from)
 {
-    if (trail_find(s, offset, limit, from, trail)) return 0;
-    *trail = NO_TRAIL;
+    *from = 0;
     int rc = offset > s->base ? seg_lookup(s, offset, from) : 0;
-    if (rc < 0 && rc != E_NOT_FOUND && rc != E_CORRUPT) return rc;
-    if (rc < 0) rebuild_index(s); /* gone, or shorter than it was: somebody else touched it */
-    if (rc < 0 || offset <= s->base || *from >= limit) *from = 0;
+    if (rc == E_NOT_FOUND || rc == E_CORRUPT) rebuild_index(s); /* gone, or shorter than it was: somebody else touched it */
+    else if (rc < 0) return rc;
+    if (rc < 0 || *from >= limit) *from = 0;
     return 0;
 }
 
@@ -92,7 +91,11 @@ static int find_in_segment(struct segment *s, int64_t offset, uint32_t limit, ui
     uint32_t from;
     heads->n = 0;
     if (limit == 0) return 0;
-    int rc = walk_from(s, offset, limit, &from, &heads->trail);
+    int rc = 0;
+    if (!trail_find(s, offset, limit, &from, &heads->trail)) {
+        heads->trail = NO_TRAIL;
+        rc = index_from(s, offset, limit, &from);
+    }
     if (rc < 0) return rc;
     int fd = seg_pin(s, false);
     if (fd < 0) return err_of_errno(fd);
@@ -116,10 +119,11 @@ again:
             log_warn("storage", "index points to no batch, rebuilding it", KV_STR("log", s->log->name),
                      KV_I64("segment", s->base), KV_I64("position", from));
             rebuild_index(s);
+            from = 0;
+        } else {
+            heads->trail = NO_TRAIL;
+            if (index_from(s, offset, limit, &from) < 0) from = 0;
         }
-        bool led = heads->trail != NO_TRAIL;
-        heads->trail = NO_TRAIL;
-        if (!led || seg_lookup(s, offset, &from) < 0 || from >= limit) from = 0;
         goto again;
     }
     int more = rc == E_CORRUPT_MESSAGE ? walk_resync(&w, h, s->base) : 0;

@@ -55,8 +55,8 @@ struct segment {
     bool unsaved; /* (mu) its index files say something else than we know: a close writes them, if only to make them shorter */
     bool deleted; /* (mu) out of the list; files renamed or gone */
     bool held;    /* its files are pinned until the last reference goes (seg_hold) */
-    _Atomic uint64_t
-        trails[TRAILS];    /* where small reads ended: offset − base in the upper half, file position in the lower; 0: none */
+    /* where small reads ended: offset − base in the upper half, file position in the lower; 0: none */
+    _Atomic uint64_t trails[TRAILS];
     struct bytes snapshot; /* (mu) producer state at base, to be written once durable reaches it (J16) */
 };
 

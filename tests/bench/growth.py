@@ -84,6 +84,7 @@ def start(host, **more):
 
 def run(bench, out, meta, pattern):
     """Writes growth.json and a chart for each axis into the directory `out`; prints what is measured as it comes."""
+    out.mkdir(parents=True, exist_ok=True)
     result = {**meta, "axes": {}, "loops": {}}
     for name, label, work, sizes in AXES:
         if not pattern.search(name):

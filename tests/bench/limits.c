@@ -15,7 +15,6 @@
  *
  *   --seconds S           for each figure (1)
  *   --block B             only with this size
- *   --buffer B            send: SO_SNDBUF
  *   -c N, -d N, --rate R  echo: connections, requests in flight on each, or one at a time with a pause of 1/R s; send: connections, a sending thread each, one reader */
 #include "bench.h"
 #include <arpa/inet.h>
@@ -39,7 +38,7 @@
 enum { REQUEST = 200, ANSWER = 60, BUFFER = 1 << 20, CONNS_MAX = 64, WINDOW = 32 };
 static double seconds = 1;
 static size_t only_block;
-static int conns_wanted, in_flight_wanted, buffer_wanted;
+static int conns_wanted, in_flight_wanted;
 static double rate_wanted;
 static uint8_t buffer[BUFFER];
 
@@ -547,7 +546,6 @@ static void send_file(const char *dir)
             for (int k = 0; k < n; k++) {
                 from[k] = dial(address);
                 s[k] = (struct sender){ file, accept(listener, NULL, NULL), copy, sizes[i], total, 0, 0 };
-                if (buffer_wanted) (void)setsockopt(s[k].to, SOL_SOCKET, SO_SNDBUF, &buffer_wanted, sizeof(buffer_wanted));
                 pthread_create(&t[k], NULL, sender, &s[k]);
             }
             drop_all(from, n);
@@ -569,14 +567,13 @@ static void send_file(const char *dir)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seconds", 1, NULL, 's' }, { "block", 1, NULL, 'b' }, { "rate", 1, NULL, 'r' }, { "buffer", 1, NULL, 'B' }, { 0 }
+        { "seconds", 1, NULL, 's' }, { "block", 1, NULL, 'b' }, { "rate", 1, NULL, 'r' }, { 0 }
     };
     int option;
     if (argc == 2 && strcmp(argv[1], "nothing") == 0) return 0; /* limits start */
     while ((option = getopt_long(argc, argv, "c:d:", options, NULL)) != -1) switch (option) {
         case 's': seconds = strtod(optarg, NULL); break;
         case 'r': rate_wanted = strtod(optarg, NULL); break;
-        case 'B': buffer_wanted = (int)strtol(optarg, NULL, 10); break;
         case 'b': only_block = strtoul(optarg, NULL, 10); break;
         case 'c': conns_wanted = (int)strtol(optarg, NULL, 10); break;
         case 'd': in_flight_wanted = (int)strtol(optarg, NULL, 10); break;

@@ -265,7 +265,7 @@ static void refuse_before(struct req *rq)
 /* What judging and answering takes, and the change itself, for a moment: of topics with settings, each perhaps with a list of its own. */
 static int64_t create_bytes(const struct create_topics_request *in)
 {
-    enum { ROW_BYTES = 1024, LIST_BYTES = 8 * 1024, SETTING_BYTES = 256, PARTITION_BYTES = 256, PARTITIONS_MOST = 10000 };
+    enum { ROW_BYTES = 1024, LIST_BYTES = 8 * 1024, SETTING_BYTES = 256, PARTITION_BYTES = 256 };
     int64_t n = 0, partitions = 0;
     for (int i = 0; i < in->topics_n; i++) {
         const struct create_topics_request_creatable_topic *t = &in->topics[i];
@@ -273,7 +273,7 @@ static int64_t create_bytes(const struct create_topics_request *in)
         if (t->configs_n > 0) n += LIST_BYTES + (int64_t)t->configs_n * SETTING_BYTES;
         partitions += MAX(t->num_partitions, 0) + MAX(t->assignments_n, 0);
     }
-    return n + MIN(partitions, PARTITIONS_MOST) * PARTITION_BYTES;
+    return n + MIN(partitions, REQUEST_PARTITIONS_MAX) * PARTITION_BYTES;
 }
 
 enum req_next create_topics_start(struct req *rq)

@@ -42,12 +42,10 @@ enum req_next describe_log_dirs_start(struct req *rq)
     struct describe_log_dirs_response *out = rq->out;
     struct logs *logs = rq->shard->broker->logs;
     const struct image *im = req_image(rq);
-    int64_t partitions = 0;
 
-    for (int i = 0; i < im->topics_n; i++) partitions += im->topics[i]->partitions_n;
     if (!req_pay(rq, (int64_t)logs_dirs(logs) * im->topics_n *
                              (int64_t)sizeof(struct describe_log_dirs_response_describe_log_dirs_topic) +
-                         partitions * (int64_t)sizeof(struct describe_log_dirs_response_describe_log_dirs_partition)))
+                         im->partitions_total * (int64_t)sizeof(struct describe_log_dirs_response_describe_log_dirs_partition)))
         return REQ_WAIT;
     out->results_n = logs_dirs(logs);
     out->results = wire_array(&rq->arena, describe_log_dirs_response_describe_log_dirs_result, out->results_n);

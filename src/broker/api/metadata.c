@@ -82,12 +82,19 @@ static int find_failed(const struct topics_create *tc, struct slice name)
     return 0;
 }
 
+/* The topic that a row asks for; NULL: there is none. */
+static const struct image_topic *find_topic(const struct req *rq, const struct image *im, const struct metadata_request_topic *in)
+{
+    if (rq->version >= 10 && !uuid_is_zero(in->topic_id)) return image_topic_by_id(im, in->topic_id);
+    return in->name.p ? image_topic(im, in->name) : NULL;
+}
+
 static void answer_topic(struct req *rq, const struct image *im, const struct metadata_request_topic *in,
                          struct metadata_response_topic *o)
 {
     struct slice message;
     bool by_id = rq->version >= 10 && !uuid_is_zero(in->topic_id);
-    const struct image_topic *t = by_id ? image_topic_by_id(im, in->topic_id) : in->name.p ? image_topic(im, in->name) : NULL;
+    const struct image_topic *t = find_topic(rq, im, in);
     if (t) {
         fill_topic(rq, t, o);
         return;
@@ -110,13 +117,10 @@ static int64_t answer_bytes(struct req *rq)
 {
     const struct metadata_request *in = rq->in;
     const struct image *im = req_image(rq);
-    int64_t topics = all_topics(rq) ? im->topics_n : in->topics_n, partitions = 0;
-    for (int i = 0; i < topics; i++) {
-        const struct image_topic *t = all_topics(rq) ? im->topics[i]
-                                      : rq->version >= 10 && !uuid_is_zero(in->topics[i].topic_id)
-                                          ? image_topic_by_id(im, in->topics[i].topic_id)
-                                      : in->topics[i].name.p ? image_topic(im, in->topics[i].name)
-                                                             : NULL;
+    bool all = all_topics(rq);
+    int64_t topics = all ? im->topics_n : in->topics_n, partitions = all ? im->partitions_total : 0;
+    for (int i = 0; !all && i < in->topics_n; i++) {
+        const struct image_topic *t = find_topic(rq, im, &in->topics[i]);
         if (t) partitions += t->partitions_n;
     }
     return topics * (int64_t)(sizeof(struct metadata_response_topic) + 2 * sizeof(int64_t)) +
