@@ -21,12 +21,12 @@ def the_load_generator_counts_what_the_broker_has(t):
     broker = t.broker
     with broker.connect() as c:
         assert c.create_topic(t.name, 3) == 0
-        bulk, produced = load(broker, 60, "produce", "--topic", t.name, "--rate", "200", "--records", "70", "--size", "1000", "--codec", "lz4",
+        bulk, produced = load(broker, 60, "produce", "--topic", t.name, "--rate", "200", "-d", "5", "--records", "70", "--size", "1000", "--codec", "lz4",
                               "+", "produce", "--topic", t.name, "-c", "4", "-d", "5", "--partitions", "3", "--rotate", "--acks", "all")["flows"]
         ends = [c.list_offset(t.name, p)[1] for p in range(3)]
         assert sum(ends) == produced["acknowledged"] + bulk["acknowledged"], "every acknowledged record, and none more"
         assert bulk["acknowledged"] % 70 == 0 and bulk["answers"] > 0
-        assert produced["answers"] == produced["latency_us"]["n"] > 0 and produced["errors"] == {}
+        assert produced["acknowledged"] >= produced["answers"] == produced["latency_us"]["n"] and produced["errors"] == {}
         stored = [records_of(one) for one in c.read_all(t.name, 2)]  # the rotation's share of it: one record a batch
         assert len(stored) == ends[2] > 0 and all(len(records[0][2]) == 100 for records in stored)
 
@@ -40,11 +40,15 @@ def the_load_generator_sees_its_own_stamps_and_all_kinds_of_answers(t):
     with broker.connect() as c:
         assert c.create_topic(t.name, 1) == 0
         c.coordinator_ready("g-000001")
-        sent, tail = load(broker, 90, "produce", "--topic", t.name, "--rate", "300", "--stamp", "+", "tail", "--topic", t.name)["flows"]
-        assert tail["age_us"]["n"] == sent["stamped"] > 0 and tail["errors"] == {}, "each record that was due is seen, once"
+        for _ in range(10):  # a disk that stands still before the measured part leaves none that was due in it
+            sent, tail = load(broker, 90, "produce", "--topic", t.name, "--rate", "300", "-d", "5", "--stamp", "+", "tail", "--topic", t.name)["flows"]
+            assert tail["age_us"]["n"] == sent["stamped"] and tail["errors"] == {}, f"each record that was due is seen, once: {sent} {tail}"
+            if sent["stamped"] > 0:
+                break
+        assert sent["stamped"] > 0
         for flow in (["api-versions", "-c", "4", "-d", "8"], ["metadata", "--topic", t.name], ["commit", "--topic", t.name, "--groups", "3"],
                      ["produce", "--topic", t.name, "-c", "20", "--total", "7"]):
-            out = load(broker, 500, *flow)
+            out = load(broker, 200, *flow)
             assert out["flows"][0]["answers"] > 0 and out["flows"][0]["errors"] == {}, out
             assert out["broker_cpu_s"] > 0 and out["broker_rss_kb"] > 0, out
         out = load(broker, 10, "produce", "--topic", f"{t.name}-no-such", "--records", "2", ok=False)
