@@ -1,8 +1,9 @@
 /* Loops of the real world, on libuv.
  *
  * A turn: callbacks of closed descriptors; one uv_run, which sleeps only if nothing waits to be run and calls ready() for what became
- * ready; then posts, timers and phases (loop_drain). libuv knows one timer, which follows the head of our heap, and one async, sent
- * when a post meets an empty inbox of a loop that may be asleep.
+ * ready; then posts, timers and phases (loop_drain). libuv knows one timer, which follows the head of our heap, and one eventfd, written
+ * when a post meets an empty inbox of a loop that may be asleep. Not an uv_async: who wakes by it is waited for in a spin by whom it
+ * woke, and has often lost its core to just that thread.
  *
  * A socket error reaches ready() as all wanted events and IO_HANGUP: the owner's next read tells which. libuv stops watching then;
  * so does `want`. A loop told to stop runs on until its inbox is empty and all closing descriptors are closed. */
@@ -14,6 +15,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum { TRIM_US = 1000000 };
@@ -21,7 +24,8 @@ enum { TRIM_US = 1000000 };
 struct loop_uv {
     struct loop loop;
     uv_loop_t uv;
-    uv_async_t async;
+    uv_poll_t woken;
+    int wake_fd; /* an eventfd */
     uv_timer_t timer;
     int64_t timer_us; /* what the uv timer is armed for; INT64_MAX = not */
     bool stale;       /* the loop's clock dates from before the sleep */
@@ -54,13 +58,19 @@ static bool uv_here(const struct loop *l) { return loop_current == l || atomic_l
 
 /* ---- waking up ---- */
 
-static void on_async(uv_async_t *h) {} /* loop_drain follows anyway */
+/* loop_drain follows anyway */
+static void on_woken(uv_poll_t *h, int status, int events)
+{
+    eventfd_t n;
+    (void)eventfd_read(container_of(h, struct loop_uv, woken)->wake_fd, &n);
+}
+
 static void on_timer(uv_timer_t *h) { container_of(h, struct loop_uv, timer)->timer_us = INT64_MAX; }
 
 static void uv_wake(struct loop *l)
 {
     metric_add(M_loop_posts, 1);
-    check(uv_async_send(&uv_of(l)->async));
+    (void)eventfd_write(uv_of(l)->wake_fd, 1); /* fails only when as many as a counter holds have not been read */
 }
 
 static void follow_heap(struct loop_uv *u)
@@ -156,11 +166,12 @@ static void uv_free(struct loop *l)
     struct loop_uv *u = uv_of(l);
     assert(!u->has_thread);
     assert(u->n_io == 0); /* their owners must close them: we cannot know whose they are */
-    uv_close((uv_handle_t *)&u->async, NULL);
+    uv_close((uv_handle_t *)&u->woken, NULL);
     uv_close((uv_handle_t *)&u->timer, NULL);
     uv_run(&u->uv, UV_RUN_DEFAULT);
     run_closed(u);
     check(uv_loop_close(&u->uv));
+    close(u->wake_fd);
     loop_fini(l);
     mem_free(u);
 }
@@ -255,7 +266,10 @@ struct loop *loop_uv_new(struct world *w, const char *name)
     struct loop_uv *u = new (struct loop_uv);
     loop_init(&u->loop, w, &ops, name);
     check(uv_loop_init(&u->uv));
-    check(uv_async_init(&u->uv, &u->async, on_async));
+    u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (u->wake_fd < 0) check(-errno);
+    check(uv_poll_init(&u->uv, &u->woken, u->wake_fd));
+    check(uv_poll_start(&u->woken, UV_READABLE, on_woken));
     check(uv_timer_init(&u->uv, &u->timer));
     u->timer_us = INT64_MAX;
     u->trim.fn = on_trim;
