@@ -1,6 +1,7 @@
 /* METRIC(name, exported name, what it counts) */
 METRIC(connections_opened, "odradek_connections_opened_total", "Connections accepted")
 METRIC(connections_open, "odradek_connections_open", "Connections open now")
+METRIC(connections_moved, "odradek_connections_moved_total", "Connections that went from a busy loop to another")
 METRIC(requests, "odradek_requests_total", "Requests executed")
 METRIC(bad_frames, "odradek_bad_frames_total", "Frames that did not parse; each closed its connection")
 METRIC(sys_read, "odradek_socket_reads_total", "read system calls on sockets")

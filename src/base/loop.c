@@ -52,6 +52,7 @@ void loop_free(struct loop **lp)
 
 bool loop_here(const struct loop *l) { return l->ops->here(l); }
 int64_t loop_now_us(const struct loop *l) { return l->now_us; }
+int64_t loop_slept_us(const struct loop *l) { return l->slept_us; }
 struct world *loop_world(const struct loop *l) { return l->world; }
 void loop_tick(struct loop *l) { l->now_us = l->world->clock->mono_us(l->world->clock); }
 

@@ -23,6 +23,7 @@ struct loop { /* first member of either world's loop */
     _Atomic int state; /* enum loop_state */
     _Atomic bool stop;
     int64_t now_us;
+    int64_t slept_us;
     uint64_t works; /* posts, timers and deferred calls run so far */
 
     pthread_mutex_t mu;

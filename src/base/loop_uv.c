@@ -27,8 +27,9 @@ struct loop_uv {
     uv_poll_t woken;
     int wake_fd; /* an eventfd */
     uv_timer_t timer;
-    int64_t timer_us; /* what the uv timer is armed for; INT64_MAX = not */
-    bool stale;       /* the loop's clock dates from before the sleep */
+    int64_t timer_us;  /* what the uv timer is armed for; INT64_MAX = not */
+    bool stale;        /* the loop's clock dates from before the sleep */
+    int64_t asleep_us; /* since when it sleeps; 0 = it only looked */
     size_t n_io;
     struct list closed; /* io_uv whose handle is closed, to be told in the next turn */
     size_t n_closing;
@@ -58,14 +59,30 @@ static bool uv_here(const struct loop *l) { return loop_current == l || atomic_l
 
 /* ---- waking up ---- */
 
+/* First of all that follows the sleep. */
+static void awake(struct loop_uv *u)
+{
+    if (!u->stale) return;
+    u->stale = false;
+    loop_tick(&u->loop);
+    if (u->asleep_us) u->loop.slept_us += u->loop.now_us - u->asleep_us;
+}
+
 /* loop_drain follows anyway */
 static void on_woken(uv_poll_t *h, int status, int events)
 {
+    struct loop_uv *u = container_of(h, struct loop_uv, woken);
     eventfd_t n;
-    (void)eventfd_read(container_of(h, struct loop_uv, woken)->wake_fd, &n);
+    awake(u);
+    (void)eventfd_read(u->wake_fd, &n);
 }
 
-static void on_timer(uv_timer_t *h) { container_of(h, struct loop_uv, timer)->timer_us = INT64_MAX; }
+static void on_timer(uv_timer_t *h)
+{
+    struct loop_uv *u = container_of(h, struct loop_uv, timer);
+    awake(u);
+    u->timer_us = INT64_MAX;
+}
 
 static void uv_wake(struct loop *l)
 {
@@ -128,6 +145,7 @@ static void uv_run_here(struct loop *l)
         bool sleep = loop_settle(l);
         follow_heap(u);
         u->stale = true;
+        u->asleep_us = sleep ? l->world->clock->mono_us(l->world->clock) : 0;
         uv_run(&u->uv, sleep ? UV_RUN_ONCE : UV_RUN_NOWAIT);
         loop_drain(l);
         if (l->works + u->ready != works && !u->trim.heap_at && pool_idle()) loop_timer(l, &u->trim, l->now_us + TRIM_US);
@@ -188,10 +206,7 @@ static void on_poll(uv_poll_t *h, int status, int got)
 {
     struct io_uv *p = container_of(h, struct io_uv, poll);
     struct loop_io *io = p->io;
-    if (p->home->stale) {
-        loop_tick(&p->home->loop);
-        p->home->stale = false;
-    }
+    awake(p->home);
     p->home->ready++;
     unsigned events =
         (got & UV_READABLE ? IO_READ : 0u) | (got & UV_WRITABLE ? IO_WRITE : 0u) | (got & UV_DISCONNECT ? IO_HANGUP : 0u);

@@ -161,6 +161,7 @@ static void loop_task_run(struct sim_task *t)
     struct loop *l = &container_of(t, struct loop_sim, task)->loop;
     loop_current = l;
     loop_drain(l);
+    l->slept_us = l->now_us; /* turns take no time */
     loop_current = NULL;
     if (loop_over(l)) atomic_store(&l->state, LOOP_ENDED);
 }

@@ -531,6 +531,20 @@ void client_go_on(struct client *c)
 
 bool client_idle(const struct client *c) { return list_empty(&c->line); }
 
+void client_leave(struct client *c)
+{
+    assert(loop_here(c->shard->loop) && client_idle(c) && !c->gone && !c->pumping);
+    list_remove(&c->link);
+    c->shard = NULL;
+}
+
+void client_join(struct client *c, struct shard *s)
+{
+    assert(loop_here(s->loop) && !c->shard);
+    c->shard = s;
+    list_push(&s->clients, &c->link);
+}
+
 /* ---- from frame to request ------------------------------------------------------------------------------------------------------ */
 
 /* ApiVersions of a version we do not know is answered in v0 form with UNSUPPORTED_VERSION (KIP-511). */

@@ -19,10 +19,13 @@
 
 enum { STASH_SHORT = 16 * 1024, STASH_FREE = 1024, IOV_MOST = 64 };
 
-static void conn_want(struct conn *c)
+/* Of one that is to go elsewhere only the frame that has begun is read to its end. */
+static bool conn_stops(const struct conn *c) { return c->to && !c->stash; }
+
+void conn_want(struct conn *c)
 {
     if (c->closed) return;
-    bool read = !c->paused && !c->starved && !c->closing && c->out_bytes < c->nl->net->out_pause;
+    bool read = !c->paused && !c->starved && !c->closing && !conn_stops(c) && c->out_bytes < c->nl->net->out_pause;
     c->transport->want(c, (read ? IO_READ : 0) | (c->blocked ? IO_WRITE : 0) | IO_HANGUP);
 }
 
@@ -388,6 +391,11 @@ static void conn_defer(struct conn *c)
 void conn_ready(struct conn *c, unsigned events)
 {
     if (c->closed) return;
+    spread_look(c->nl);
+    if (c->to && events & IO_HANGUP) { /* what it has sent is read first */
+        conn_stay(c);
+        events |= IO_READ;
+    }
     if (events & IO_WRITE) {
         c->blocked = false;
         conn_flush(c);
@@ -396,7 +404,7 @@ void conn_ready(struct conn *c, unsigned events)
         size_t budget = READ_BUDGET;
         bool more = true;
         if (mem_short(c->nl->net->memory) && !oldest_partial(c)) conn_starve(c);
-        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && !conn_full(c))
+        while (more && budget > 0 && !c->closed && !c->closing && !c->paused && !c->starved && !conn_stops(c) && !conn_full(c))
             more = conn_read(c, &budget);
         if (more && budget == 0 && !c->closed) conn_defer(c);
         if (events & IO_HANGUP && !(events & IO_READ) && !c->closed) conn_close(c, NULL);
@@ -681,6 +689,7 @@ struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, co
     list_init(&c->out);
     list_init(&c->partial);
     list_init(&c->starving);
+    list_init(&c->mover);
     c->prefault.wake = prefault_wake;
     c->used_us = loop_now_us(nl->loop);
     list_push(&nl->conns, &c->link);
@@ -703,6 +712,7 @@ void conn_close(struct conn *c, const char *why)
     if (why) log_info("net", "connection closed", KV_STR("client", c->host), KV_STR("reason", why));
     stash_drop(c);
     if (list_linked(&c->starving)) list_remove(&c->starving);
+    if (list_linked(&c->mover)) list_remove(&c->mover);
     list_each_safe (l, next, &c->out) part_free(c, container_of(l, struct out_part, link));
     c->out_bytes = 0;
     conn_account(c);

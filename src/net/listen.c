@@ -1,6 +1,6 @@
 /* Listeners, the acceptor, and the per-loop housekeeping of connections.
  *
- * Every listener is watched by the first loop. It accepts up to ACCEPT_BATCH a turn and posts each connection to the loop with the fewest.
+ * Every listener is watched by the first loop. It accepts up to ACCEPT_BATCH a turn and posts each connection to its loop (spread.c).
  * When descriptors run out (EMFILE), or only those are left that the storage needs, the listener is not watched for a while: the peers wait in the backlog. A sweep per loop, every few
  * seconds and only while there are connections, closes idle ones and frames that do not get on. */
 #include "net_internal.h"
@@ -79,8 +79,6 @@ struct arrival { /* on its way from the acceptor to its loop */
     char listener[64], host[64], local_host[64];
 };
 
-static void sweep(struct timer *t);
-
 static void arrive(struct post *p)
 {
     struct arrival *a = container_of(p, struct arrival, post);
@@ -91,10 +89,7 @@ static void arrive(struct post *p)
         net_conn_ended(nl->net, a->host);
     } else {
         (void)conn_new(nl, a->fd, &transport_plain, &a->info);
-        if (!nl->sweep.heap_at) {
-            nl->sweep.fn = sweep;
-            loop_timer(nl->loop, &nl->sweep, loop_now_us(nl->loop) + SWEEP_US);
-        }
+        net_sweep_start(nl);
     }
     mem_free(a);
 }
@@ -175,12 +170,9 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr_storage
     a->info.local_host = slice_of(a->local_host);
     a->fd = fd;
     a->post.fn = arrive;
-    struct net_loop *least = &n->loops[0];
-    for (int i = 1; i < n->loops_n; i++)
-        if (atomic_load(&n->loops[i].conns_n) < atomic_load(&least->conns_n)) least = &n->loops[i];
-    atomic_fetch_add(&least->conns_n, 1);
-    a->nl = least;
-    loop_post(least->loop, &a->post);
+    a->nl = spread_place(n);
+    atomic_fetch_add(&a->nl->conns_n, 1);
+    loop_post(a->nl->loop, &a->post);
 }
 
 static void listener_retry(struct timer *t)
@@ -335,6 +327,7 @@ struct net *net_new(struct broker *b, const struct conf *conf)
         list_init(&nl->conns);
         list_init(&nl->partials);
         list_init(&nl->starved);
+        list_init(&nl->movers);
         list_init(&nl->spare_parts);
     }
     return n;
@@ -422,6 +415,13 @@ static void sweep(struct timer *t)
     if (!list_empty(&nl->conns)) loop_timer(nl->loop, t, now + SWEEP_US);
 }
 
+void net_sweep_start(struct net_loop *nl)
+{
+    if (nl->sweep.heap_at) return;
+    nl->sweep.fn = sweep;
+    loop_timer(nl->loop, &nl->sweep, loop_now_us(nl->loop) + SWEEP_US);
+}
+
 static void drain_check(struct net_loop *nl)
 {
     list_each_safe (l, next, &nl->conns) {
@@ -433,14 +433,14 @@ static void drain_check(struct net_loop *nl)
 static void drain_tick(struct timer *t)
 {
     struct net_loop *nl = container_of(t, struct net_loop, drain_deadline);
-    if (loop_now_us(nl->loop) < nl->net->drain_ms * 1000 + nl->drain_began_us) {
-        drain_check(nl);
-        if (!list_empty(&nl->conns)) {
-            loop_timer(nl->loop, t, loop_now_us(nl->loop) + DRAIN_LOOK_US);
-            return;
-        }
+    bool late = loop_now_us(nl->loop) >= nl->net->drain_ms * 1000 + nl->drain_began_us;
+    if (late)
+        list_each_safe (l, next, &nl->conns) conn_close(container_of(l, struct conn, link), NULL);
+    else drain_check(nl);
+    if (!list_empty(&nl->conns) || atomic_load(&nl->net->moving) > 0) { /* who arrives is closed there, while loops run */
+        loop_timer(nl->loop, t, loop_now_us(nl->loop) + DRAIN_LOOK_US);
+        return;
     }
-    list_each_safe (l, next, &nl->conns) conn_close(container_of(l, struct conn, link), NULL);
     nl->net->drained(nl->net->drained_arg);
 }
 

@@ -36,6 +36,12 @@ struct net_loop { /* one per shard; at home */
     int64_t deaf_us;     /* when it last looked for peers that do not read */
     struct timer hungry; /* looks whether they may go on: other loops give memory back, too */
     _Atomic int conns_n;
+    _Atomic int busy;          /* spread.c: percent of its time that it was awake when it last looked */
+    _Atomic int64_t looked_us; /* when that was */
+    int64_t looked_slept_us;   /* how long it had slept by then */
+    int64_t spread_us;         /* when it last sent connections away */
+    struct list movers;        /* conns that are to go to another loop */
+    struct timer moves;
     struct timer sweep;
     struct post drain_post;
     bool draining;
@@ -69,6 +75,7 @@ struct net {
     int64_t fds_max;                  /* connections beyond which descriptors would be short for the storage */
     int send_buffer, receive_buffer;  /* SO_SNDBUF, SO_RCVBUF; -1 = the system's */
     char congestion[CONGESTION_NAME]; /* BBR's name where the system has it: see listen.c; else "" */
+    _Atomic int moving;               /* connections between two loops */
     pthread_mutex_t ips_mu;
     struct map ips; /* struct ip by address: how many connections */
     _Atomic int total;
@@ -86,6 +93,7 @@ struct transport {
     int (*open)(struct conn *c);
     void (*want)(struct conn *c, unsigned events);
     void (*close)(struct conn *c); /* conn_gone() follows */
+    void (*leave)(struct conn *c); /* the loop, with the socket open: conn_left() follows, and open() on another loop */
 };
 extern const struct transport transport_plain;
 
@@ -118,7 +126,10 @@ struct conn {
     int64_t held;        /* memory of what waits in `out` */
     int64_t out_charged; /* of it, to the memory budget: when it is much, or the peer does not take it */
     struct post flush;
-    struct post again; /* read or send went over its budget: go on in the next turn */
+    struct post again;   /* read or send went over its budget: go on in the next turn; or on its way to another loop */
+    struct net_loop *to; /* where it is to go */
+    struct list mover;
+    int64_t to_us; /* since when */
     struct sleeper prefault;
     bool prefaulting;
     int64_t used_us;
@@ -133,6 +144,15 @@ void conn_gone(struct conn *c);                    /* from the transport: nothin
 void conn_close(struct conn *c, const char *why);  /* now; what waits to be sent is lost. NULL: quietly */
 void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
 void conn_flush(struct conn *c);
+void conn_want(struct conn *c); /* says to the transport what it waits for now */
+/* To another loop, as soon as all that was read is answered; it is not read until then. Given up when that takes long. */
+void conn_move(struct conn *c, struct net_loop *to);
+void conn_stay(struct conn *c); /* after all */
+void conn_left(struct conn *c); /* from the transport: its old loop does not know it any more */
+/* At the beginning of what a connection has to do: is this loop busier than another? */
+void spread_look(struct net_loop *nl);
+struct net_loop *spread_place(struct net *n); /* for a new connection */
+void net_sweep_start(struct net_loop *nl);
 void conn_close_deaf(struct net_loop *nl); /* with memory short, who keeps some and does not use it */
 void conn_feed(struct net_loop *nl);       /* starved connections of this loop go on, where there is memory for them */
 struct net *net_new(struct broker *b, const struct conf *conf); /* without listeners: for connections of other making */

@@ -53,7 +53,20 @@ static int plain_open(struct conn *c)
 }
 
 static void plain_want(struct conn *c, unsigned events) { loop_io_want(c->nl->loop, &c->io, events); }
-static void plain_close(struct conn *c) { loop_io_close(c->nl->loop, &c->io); }
+
+static void plain_close(struct conn *c)
+{
+    if (c->io.priv) loop_io_close(c->nl->loop, &c->io);
+    else plain_closed(&c->io); /* could not be watched */
+}
+
+static void plain_left(struct loop_io *io) { conn_left(container_of(io, struct conn, io)); }
+
+static void plain_leave(struct conn *c)
+{
+    c->io.closed = plain_left;
+    loop_io_close(c->nl->loop, &c->io);
+}
 
 const struct transport transport_plain = {
     .readv = plain_readv,
@@ -63,4 +76,5 @@ const struct transport transport_plain = {
     .open = plain_open,
     .want = plain_want,
     .close = plain_close,
+    .leave = plain_leave,
 };

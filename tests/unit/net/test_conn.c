@@ -1,5 +1,5 @@
-/* A connection over a simulated socket that reads and writes as little as it likes, from a seed: whatever the pieces, each request is answered once,
- * in order. */
+/* A connection over a simulated socket that reads and writes as little as it likes and is now and then sent to the other loop, from a seed: whatever
+ * the pieces, each request is answered once, in order. */
 #include "test.h"
 
 #include "net_internal.h"
@@ -17,6 +17,7 @@ struct sock { /* the simulated socket; io.priv of its connection */
     bool full, gone;
     struct conn *conn;
     struct post closed;
+    int opened;
 };
 static struct sock *dialled; /* whom the next connection belongs to */
 
@@ -56,8 +57,10 @@ static void sock_want(struct conn *c, unsigned events) { ((struct sock *)c->io.p
 
 static int sock_open(struct conn *c)
 {
-    c->io.priv = dialled;
-    dialled->want = IO_READ | IO_HANGUP;
+    if (!c->io.priv) c->io.priv = dialled;
+    struct sock *s = c->io.priv;
+    s->want = IO_READ | IO_HANGUP;
+    s->opened++;
     return 0;
 }
 
@@ -76,9 +79,24 @@ static void sock_close(struct conn *c) /* as a loop does it: closed in a later t
     loop_post(c->nl->loop, &s->closed);
 }
 
-static const struct transport simulated = {
-    .readv = sock_readv, .writev = sock_writev, .pending = sock_pending, .open = sock_open, .want = sock_want, .close = sock_close
-};
+static void sock_left(struct post *p) { conn_left(container_of(p, struct sock, closed)->conn); }
+
+static void sock_leave(struct conn *c)
+{
+    struct sock *s = c->io.priv;
+    s->want = 0;
+    s->conn = c;
+    s->closed.fn = sock_left;
+    loop_post(c->nl->loop, &s->closed);
+}
+
+static const struct transport simulated = { .readv = sock_readv,
+                                            .writev = sock_writev,
+                                            .pending = sock_pending,
+                                            .open = sock_open,
+                                            .want = sock_want,
+                                            .close = sock_close,
+                                            .leave = sock_leave };
 
 static void frame(struct bytes *out, int16_t key, int16_t version, int32_t correlation, const void *in)
 {
@@ -120,13 +138,12 @@ static void produce(struct bytes *out, int32_t correlation, size_t size)
     mem_free(value);
 }
 
-static void on_drained(struct shard *s, void *arg) { *(bool *)arg = true; }
+static void on_drained(struct shard *s, void *arg) { ++*(int *)arg; }
 
-/* A broker of one loop, and its net without listeners. */
-struct stand {
+enum { LOOPS = 2 };
+struct stand { /* a broker and its net, without listeners */
     struct conf *conf;
     struct broker *broker;
-    struct loop *loop;
     struct net *net;
 };
 
@@ -137,19 +154,21 @@ static void stand_open(struct stand *t, struct test_env *env)
     assert_ok(conf_parse(arena_printf(&env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:9092\n", test_path(env, "data")),
                          &t->conf, &report));
     conf_report_free(&report);
-    assert_ok(broker_open(env->world, t->conf, 1, &t->broker, &why));
-    t->loop = shard_loop(broker_shard(t->broker, 0));
-    loop_start(t->loop);
+    assert_ok(broker_open(env->world, t->conf, LOOPS, &t->broker, &why));
+    for (int i = 0; i < LOOPS; i++) loop_start(shard_loop(broker_shard(t->broker, i)));
     t->net = net_new(t->broker, t->conf);
 }
 
 static void stand_close(struct stand *t, struct test_env *env)
 {
-    bool drained = false;
+    int drained = 0;
     broker_drain(t->broker, on_drained, &drained);
-    while (!drained) assert_true(sim_step(env->world));
-    loop_stop(t->loop);
-    loop_join(t->loop);
+    while (drained < LOOPS) assert_true(sim_step(env->world));
+    for (int i = 0; i < LOOPS; i++) {
+        struct loop *l = shard_loop(broker_shard(t->broker, i));
+        loop_stop(l);
+        loop_join(l);
+    }
     net_free(&t->net);
     assert_ok(broker_close(&t->broker));
     conf_unref(&t->conf);
@@ -166,7 +185,8 @@ static struct conn *dial(struct net *n, struct sock *s)
     return conn_new(&n->loops[0], -1, &simulated, &info);
 }
 
-static void one_seed(uint64_t seed)
+/* Returns how often it went to the other loop. */
+static int one_seed(uint64_t seed)
 {
     enum { REQUESTS = 40 };
     static const size_t sizes[] = { 10, 100, 4000, 5000, 17000, 70000, 300000 };
@@ -195,6 +215,7 @@ static void one_seed(uint64_t seed)
                      answered, s.in_at, s.in.n, s.want, s.out.n, c->paused, c->starved, c->blocked, c->need,
                      c->stash ? c->stash->len : 0);
         assert_false(s.gone);
+        if (s.want && !c->to && rnd_below(s.rnd, 20) == 0) conn_move(c, &n->loops[c->nl == &n->loops[0]]);
         if (s.want & IO_READ && s.in_at < s.in.n) conn_ready(c, IO_READ);
         if (s.want & IO_WRITE) conn_ready(c, IO_WRITE);
         sim_run(env->world, 100);
@@ -205,22 +226,27 @@ static void one_seed(uint64_t seed)
         }
     }
     assert_int_equal(at, s.out.n);
+    while (!s.want) sim_run(env->world, 100); /* on its way */
     conn_close(c, NULL);
     sim_run(env->world, 100);
     assert_true(s.gone);
+    assert_int_equal(atomic_load(&n->loops[0].conns_n) + atomic_load(&n->loops[1].conns_n), 0);
     stand_close(&t, env);
     bytes_free(&s.in);
     bytes_free(&s.out);
     test_env_free(&(void *){ env });
+    return s.opened - 1;
 }
 
 static void requests_in_any_pieces_are_answered_once_and_in_order(void **state)
 {
+    int moves = 0;
     log_threshold = LOG_WARN;
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
-        one_seed(seed);
+        moves += one_seed(seed);
     }
+    assert_true(moves > 20);
 }
 
 /* Memory is short, and of those whose answers are held in it only the one whose socket is full does not read. */

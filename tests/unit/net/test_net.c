@@ -19,14 +19,14 @@ struct server {
     struct conf *conf;
     struct broker *broker;
     struct net *net;
-    int port;
+    int port, loops;
     _Atomic int drained;
 };
 
 static void on_shard(struct shard *s, void *arg) { atomic_fetch_add(&((struct server *)arg)->drained, 1); }
 static void on_net(void *arg) { atomic_fetch_add(&((struct server *)arg)->drained, 1); }
 
-static int serve(void **state, const char *more, int fds_max) /* 0: what net takes itself */
+static int serve(void **state, const char *more, int fds_max, int loops) /* fds_max 0: what net takes itself */
 {
     struct server *s = new (struct server);
     struct conf_report report = { 0 };
@@ -34,36 +34,40 @@ static int serve(void **state, const char *more, int fds_max) /* 0: what net tak
     void *env;
     if (test_real(&env)) return -1;
     s->env = env;
+    s->loops = loops;
     log_threshold = LOG_ERROR;
     struct slice text = arena_printf(
         &s->env->arena, "log.dirs=%s\nlisteners=PLAINTEXT://127.0.0.1:0\nlog.flush.interval.messages=9223372036854775807\n%s\n",
         test_path(s->env, "data"), more);
     assert_ok(conf_parse(text, &s->conf, &report));
     conf_report_free(&report);
-    assert_ok(broker_open(s->env->world, s->conf, 1, &s->broker, &w));
+    assert_ok(broker_open(s->env->world, s->conf, loops, &s->broker, &w));
     assert_ok(net_open(s->broker, s->conf, &s->net, &w));
     if (fds_max) s->net->fds_max = fds_max;
     s->port = net_port(s->net, 0);
-    loop_start(shard_loop(broker_shard(s->broker, 0)));
+    for (int i = 0; i < loops; i++) loop_start(shard_loop(broker_shard(s->broker, i)));
     net_start(s->net);
     *state = s;
     return 0;
 }
 
-static int server_up(void **state) { return serve(state, "", 0); }
-static int server_of_two(void **state) { return serve(state, "", 2); }
-static int server_small(void **state) { return serve(state, "socket.request.max.bytes=65536\nmax.connections.per.ip=20", 0); }
+static int server_up(void **state) { return serve(state, "", 0, 1); }
+static int server_of_two_loops(void **state) { return serve(state, "", 0, 2); }
+static int server_of_few(void **state) { return serve(state, "", 2, 1); }
+static int server_small(void **state) { return serve(state, "socket.request.max.bytes=65536\nmax.connections.per.ip=20", 0, 1); }
 
 static int server_down(void **state)
 {
     struct server *s = *state;
-    struct loop *l = shard_loop(broker_shard(s->broker, 0));
     broker_drain(s->broker, on_shard, s);
-    while (atomic_load(&s->drained) < 1) usleep(1000);
+    while (atomic_load(&s->drained) < s->loops) usleep(1000);
     net_drain(s->net, 1000, on_net, s);
-    while (atomic_load(&s->drained) < 2) usleep(1000);
-    loop_stop(l);
-    loop_join(l);
+    while (atomic_load(&s->drained) < 2 * s->loops) usleep(1000);
+    for (int i = 0; i < s->loops; i++) {
+        struct loop *l = shard_loop(broker_shard(s->broker, i));
+        loop_stop(l);
+        loop_join(l);
+    }
     net_free(&s->net);
     assert_ok(broker_close(&s->broker));
     conf_unref(&s->conf);
@@ -230,6 +234,42 @@ static void a_large_frame_arrives_in_pieces_of_any_size(void **state)
     bytes_free(&answer);
 }
 
+/* Produces over all connections at once, more than a loop does in a window, until some have moved and a while longer: each answer comes once, in
+ * order. */
+static void a_busy_loop_gives_connections_away(void **state)
+{
+    enum { CONNECTIONS = 6, BURST = 1000, AFTER = 3 };
+    struct server *s = *state;
+    struct bytes burst[CONNECTIONS] = { 0 }, answer = { 0 };
+    struct arena a;
+    int fds[CONNECTIONS], after = 0, round = 0;
+    arena_init(&a);
+    for (int i = 0; i < CONNECTIONS; i++) fds[i] = dial(s);
+    create_topic(s, fds[0], "t", CONNECTIONS);
+    for (int i = 0; i < CONNECTIONS; i++) produce_frames(s, &burst[i], i, BURST, 100);
+    for (; after < AFTER; round++) {
+        assert_true(round < 1000);
+        for (int i = 0; i < CONNECTIONS; i++) send_all(fds[i], burst[i].p, burst[i].n);
+        for (int i = 0; i < CONNECTIONS; i++)
+            for (int k = 0; k < BURST; k++) {
+                struct produce_response out;
+                assert_true(receive(fds[i], &answer));
+                assert_int_equal(be32(answer.p), k);
+                assert_ok(
+                    wire_decode(&msg_produce_response, 9, (struct slice){ (char *)answer.p + 5, answer.n - 5 }, &a, &out, NULL));
+                assert_int_equal(out.responses[0].partition_responses[0].error_code, 0);
+                assert_int_equal(out.responses[0].partition_responses[0].base_offset, round * BURST + k);
+                arena_free(&a);
+            }
+        after += metric_get(M_connections_moved) > 0;
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        close(fds[i]);
+        bytes_free(&burst[i]);
+    }
+    bytes_free(&answer);
+}
+
 static void a_large_fetch_is_sent_whole_through_a_slow_socket(void **state)
 {
     struct server *s = *state;
@@ -374,10 +414,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(small_produces_share_their_system_calls, server_up, server_down),
+        cmocka_unit_test_setup_teardown(a_busy_loop_gives_connections_away, server_of_two_loops, server_down),
         cmocka_unit_test_setup_teardown(a_large_frame_arrives_in_pieces_of_any_size, server_up, server_down),
         cmocka_unit_test_setup_teardown(a_large_fetch_is_sent_whole_through_a_slow_socket, server_up, server_down),
         cmocka_unit_test_setup_teardown(impossible_lengths_close_the_connection_and_others_go_on, server_small, server_down),
-        cmocka_unit_test_setup_teardown(connections_leave_descriptors_to_the_storage, server_of_two, server_down),
+        cmocka_unit_test_setup_teardown(connections_leave_descriptors_to_the_storage, server_of_few, server_down),
         cmocka_unit_test_setup_teardown(one_address_may_not_take_every_connection, server_small, server_down),
         cmocka_unit_test_setup_teardown(answers_to_this_machine_are_not_paced, server_up, server_down),
     };

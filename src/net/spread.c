@@ -1,0 +1,149 @@
+/* Which loop a connection is on.
+ *
+ * While there are few they are together on the first one: there a fetch that waits is answered in the very turn that appended what it waits for, and
+ * no other thread has to be woken, which costs more than all the rest of a small request. A loop that is awake for more than half of a window
+ * gives connections away to the one that has least to do. Nothing looks at a clock of its own: who has something to read looks whether a
+ * window is over.
+ *
+ * A connection goes when nothing of it is under way: it is not read any more, its answers leave, its old loop forgets the socket, and the new one
+ * watches it. One that does not come to that (a fetch may wait for long) stays. */
+#include "net_internal.h"
+
+enum {
+    TOGETHER = 16, /* connections that make no other loop worth waking */
+    WINDOW_US = 20 * 1000,
+    BUSY = 50,            /* percent */
+    REST_US = 100 * 1000, /* between two times of giving away: what it did is to be seen first */
+    LOOK_MOST = 256,      /* connections looked at */
+    MOVE_LOOK_US = 1000,
+    MOVE_GIVE_UP_US = 50 * 1000,
+};
+
+/* 0 also of one that has had nothing to do lately. */
+static int busy_of(const struct net_loop *nl, int64_t now)
+{
+    return now - atomic_load_explicit(&nl->looked_us, memory_order_relaxed) > 2 * WINDOW_US
+               ? 0
+               : atomic_load_explicit(&nl->busy, memory_order_relaxed);
+}
+
+struct net_loop *spread_place(struct net *n)
+{
+    struct net_loop *place = &n->loops[0];
+    if (atomic_load(&place->conns_n) < TOGETHER && busy_of(place, loop_now_us(place->loop)) < BUSY) return place;
+    for (int i = 1; i < n->loops_n; i++)
+        if (atomic_load(&n->loops[i].conns_n) < atomic_load(&place->conns_n)) place = &n->loops[i];
+    return place;
+}
+
+/* Of those that were active since `since` every so manieth goes, so that both loops are to have as much. */
+static void give_away(struct net_loop *nl, struct net_loop *to, int busy, int his, int64_t since)
+{
+    struct conn *active[LOOK_MOST];
+    int n = 0, looked = 0;
+    list_each (l, &nl->conns) {
+        struct conn *c = container_of(l, struct conn, link);
+        if (looked++ == LOOK_MOST) break;
+        if (c->used_us >= since && !c->to && !c->closing) active[n++] = c;
+    }
+    if (n < 2) return;
+    int go = MAX(n * (busy - his) / (2 * busy), 1);
+    for (int i = 0; i < go; i++) conn_move(active[i * n / go], to);
+}
+
+void spread_look(struct net_loop *nl)
+{
+    struct net *n = nl->net;
+    int64_t now = loop_now_us(nl->loop), since = atomic_load_explicit(&nl->looked_us, memory_order_relaxed);
+    if (n->loops_n < 2 || now - since < WINDOW_US) return;
+    int64_t slept = loop_slept_us(nl->loop), awake = now - since - (slept - nl->looked_slept_us);
+    int busy = since ? (int)(awake * 100 / (now - since)) : 0;
+    nl->looked_slept_us = slept;
+    atomic_store_explicit(&nl->busy, busy, memory_order_relaxed);
+    atomic_store_explicit(&nl->looked_us, now, memory_order_relaxed);
+    if (busy < BUSY || nl->draining || now - nl->spread_us < REST_US) return;
+    struct net_loop *to = NULL;
+    for (int i = 0; i < n->loops_n; i++) {
+        struct net_loop *other = &n->loops[i];
+        if (other != nl && (!to || busy_of(other, now) < busy_of(to, now))) to = other;
+    }
+    int his = busy_of(to, now);
+    if (his * 2 > busy) return;
+    nl->spread_us = now;
+    give_away(nl, to, busy, his, since);
+}
+
+/* ---- on the way -------------------------------------------------------------------------------------------------------------- */
+
+static bool quiet(const struct conn *c)
+{
+    return !c->closing && !c->paused && !c->blocked && !c->starved && !c->deferred && !c->prefaulting && !c->stash &&
+           list_empty(&c->out) && !list_linked(&c->flush.link) && client_idle(c->client);
+}
+
+static void leave(struct conn *c)
+{
+    struct net_loop *nl = c->nl;
+    list_remove(&c->mover);
+    list_remove(&c->link);
+    if (c->prefault.id) waker_remove(nl->waker, &c->prefault);
+    client_leave(c->client);
+    atomic_fetch_add(&nl->net->moving, 1);
+    atomic_fetch_sub(&nl->conns_n, 1);
+    atomic_fetch_add(&c->to->conns_n, 1);
+    c->transport->leave(c);
+}
+
+static void moves_look(struct timer *t)
+{
+    struct net_loop *nl = container_of(t, struct net_loop, moves);
+    int64_t now = loop_now_us(nl->loop);
+    list_each_safe (l, next, &nl->movers) {
+        struct conn *c = container_of(l, struct conn, mover);
+        if (quiet(c) && !nl->draining) leave(c);
+        else if (now - c->to_us > MOVE_GIVE_UP_US) conn_stay(c);
+    }
+    if (!list_empty(&nl->movers)) loop_timer(nl->loop, t, now + MOVE_LOOK_US);
+}
+
+void conn_move(struct conn *c, struct net_loop *to)
+{
+    struct net_loop *nl = c->nl;
+    assert(!c->to && to != nl);
+    c->to = to;
+    c->to_us = loop_now_us(nl->loop);
+    list_push(&nl->movers, &c->mover);
+    conn_want(c);
+    if (nl->moves.heap_at) return;
+    nl->moves.fn = moves_look;
+    loop_timer(nl->loop, &nl->moves, c->to_us + MOVE_LOOK_US);
+}
+
+void conn_stay(struct conn *c)
+{
+    c->to = NULL;
+    list_remove(&c->mover);
+    conn_want(c);
+}
+
+static void come(struct post *p)
+{
+    struct conn *c = container_of(p, struct conn, again);
+    struct net_loop *nl = c->nl;
+    list_push(&nl->conns, &c->link);
+    client_join(c->client, nl->shard);
+    atomic_fetch_sub(&nl->net->moving, 1);
+    metric_add(M_connections_moved, 1);
+    int rc = c->transport->open(c);
+    if (rc) log_warn("net", "cannot watch a connection", KV_STR("client", c->host), KV_ERR(rc));
+    if (rc || nl->draining) conn_close(c, NULL);
+    else net_sweep_start(nl);
+}
+
+void conn_left(struct conn *c)
+{
+    c->nl = c->to;
+    c->to = NULL;
+    c->again.fn = come;
+    loop_post(c->nl->loop, &c->again);
+}
