@@ -1,4 +1,6 @@
 """Clients nobody here wrote: every codec and acks level out and back, by offset and by group."""
+import pathlib
+import subprocess
 import sys
 import threading
 
@@ -15,13 +17,14 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 EVERYTHING = [(codec, acks) for codec in CODECS for acks in (0, 1, "all")]
 
 
-def there_and_back(t, argv, combinations=EVERYTHING, env=None):
+def there_and_back(t, argv, combinations=EVERYTHING, env=None, broker=None):
     """Runs a client program by the contract of payload.py and judges what it read."""
-    with t.broker.connect() as c:
+    broker = broker or t.broker
+    with broker.connect() as c:
         assert c.create_topic(t.name, PARTITIONS) == 0
-    output = run_client([*argv, t.broker.bootstrap, t.name, t.name + "-g"], env=env)
+    output = run_client([*argv, broker.bootstrap, t.name, t.name + "-g"], env=env)
     payload.check(output, combinations, lambda key: murmur2_partition(key, PARTITIONS))
-    with t.broker.connect() as c:
+    with broker.connect() as c:
         ends = {(t.name, p): c.list_offset(t.name, p)[1] for p in range(PARTITIONS)}
         committed = {tp: offset for tp, (offset, _) in c.offsets(t.name + "-g").items()}
         assert committed == ends, f"the group committed {committed}, the ends are {ends}"
@@ -90,6 +93,32 @@ def franz_go_there_and_back(t): there_and_back(t, [BUILD / "franz-go"])
 
 @scenario()
 def kafkajs_there_and_back(t): there_and_back(t, ["node", CACHE / "js/client.js"])
+
+
+@scenario(target="odradek")
+def clients_notice_nothing_when_a_busy_loop_gives_connections_away(t):
+    broker = t.new_broker(properties={"num.network.threads": 2})
+    tasks = pathlib.Path(f"/proc/{broker.process.pid}/task")
+    second = next(task for task in tasks.iterdir() if (task / "comm").read_text().strip() == "loop-1")
+    stop = threading.Event()
+
+    def turns():
+        return int((second / "schedstat").read_text().split()[2])
+
+    def bursts():  # each begins on the first loop, with whoever else is there
+        while not stop.is_set():
+            subprocess.run([BUILD.parent / "dev/tests/bench/load", "--broker", broker.bootstrap, "--count", "100000", "api-versions", "-c", "6", "-d", "40"],
+                           check=True, stdout=subprocess.DEVNULL)
+
+    before, load = turns(), threading.Thread(target=bursts)
+    load.start()
+    try:
+        there_and_back(t, [BUILD / "franz-go"], broker=broker)
+        until(lambda: turns() > before + 1000, "the second loop to have work", seconds=60)
+    finally:
+        stop.set()
+        load.join()
+    broker.stop()
 
 
 @scenario()
