@@ -376,6 +376,7 @@ void loop_free(struct loop **l);                /* after join */
 bool loop_here(const struct loop *l);           /* does the caller run on l, or nobody yet? For assertions */
 int64_t loop_now_us(const struct loop *l);      /* cached per turn */
 int64_t loop_slept_us(const struct loop *l);    /* at home: how much of its time it has slept so far */
+bool loop_asleep(struct loop *l);               /* any thread: does it sleep, having nothing to do? A moment's answer */
 void loop_post(struct loop *l, struct post *p); /* any thread; p must not be posted already. FIFO per poster */
 void loop_defer(struct loop *l, enum loop_phase phase, struct post *p); /* at home */
 void loop_timer(struct loop *l, struct timer *t, int64_t at_us);        /* at home; re-arms */

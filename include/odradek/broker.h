@@ -71,7 +71,6 @@ void client_go_on(struct client *c);
 /* The connection is gone: nothing is sent any more; c is freed when its last request has ended. */
 void client_close(struct client *c);
 bool client_idle(const struct client *c); /* nothing is executing or waiting */
-/* An idle client goes to another shard: leave at its old home, then join at the new one. Its fetch sessions stay behind, so that its next fetch
- * with one is told so and begins another, as after Kafka has evicted one (KIP-227). */
+/* An idle client goes to another shard: leave at its old home, then join at the new one. Its fetch session goes with it. */
 void client_leave(struct client *c);
 void client_join(struct client *c, struct shard *s);

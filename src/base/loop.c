@@ -239,6 +239,14 @@ bool loop_over(struct loop *l)
     return empty;
 }
 
+bool loop_asleep(struct loop *l)
+{
+    pthread_mutex_lock(&l->mu);
+    bool asleep = !l->awake;
+    pthread_mutex_unlock(&l->mu);
+    return asleep;
+}
+
 /* ---- watched descriptors ---- */
 
 int loop_io_open(struct loop *l, struct loop_io *io, unsigned events) { return l->ops->io_open(l, io, events); }

@@ -82,6 +82,7 @@ static void on_timer(uv_timer_t *h)
     struct loop_uv *u = container_of(h, struct loop_uv, timer);
     awake(u);
     u->timer_us = INT64_MAX;
+    uv_stop(&u->uv); /* uv_run looks at timers before it sleeps, too, and ours are not run until it returns */
 }
 
 static void uv_wake(struct loop *l)

@@ -160,8 +160,9 @@ static void loop_task_run(struct sim_task *t)
 {
     struct loop *l = &container_of(t, struct loop_sim, task)->loop;
     loop_current = l;
-    loop_drain(l);
+    loop_tick(l);
     l->slept_us = l->now_us; /* turns take no time */
+    loop_drain(l);
     loop_current = NULL;
     if (loop_over(l)) atomic_store(&l->state, LOOP_ENDED);
 }

@@ -222,3 +222,24 @@ void fetch_session_end(struct fetch_sessions *t, struct fetch_session **s)
     if ((*s)->id == 0) session_free(t, *s);
     *s = NULL;
 }
+
+struct fetch_session *fetch_session_take(struct fetch_sessions *t, int32_t id)
+{
+    struct fetch_session *s = session_find(t, id);
+    if (!s || s->busy) return NULL;
+    map_remove(&t->by_id, &s->node);
+    list_remove(&s->recent);
+    return s;
+}
+
+void fetch_session_give(struct fetch_sessions *t, struct fetch_session *s)
+{
+    bool room = t->by_id.n < (size_t)t->slots && !session_find(t, s->id);
+    if (!room) {
+        s->id = 0; /* in no table */
+        session_free(t, s);
+        return;
+    }
+    map_put(&t->by_id, id_hash(s->id), &s->node);
+    list_push(&t->recent, &s->recent);
+}

@@ -36,3 +36,7 @@ int fetch_session_begin(struct fetch_sessions *t, const struct fetch_request *in
                         struct arena *a, struct fetch_session **out, bool *full);
 /* The request is answered: a session of id 0 is freed. */
 void fetch_session_end(struct fetch_sessions *t, struct fetch_session **s);
+/* A session goes with its client to another shard's table: out of the one (NULL: it is not there, or in use), and into the other, where it ends
+ * when there is no room. */
+struct fetch_session *fetch_session_take(struct fetch_sessions *t, int32_t id);
+void fetch_session_give(struct fetch_sessions *t, struct fetch_session *s);

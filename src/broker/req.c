@@ -13,6 +13,7 @@
  * Kafka, but for ApiVersions, which is answered in its v0 form (KIP-511). */
 #include "req.h"
 #include "coordinator.h"
+#include "fetch_session.h"
 #include "shard.h"
 
 enum {
@@ -535,6 +536,7 @@ void client_leave(struct client *c)
 {
     assert(loop_here(c->shard->loop) && client_idle(c) && !c->gone && !c->pumping);
     list_remove(&c->link);
+    if (c->session_id) c->session = fetch_session_take(c->shard->sessions, c->session_id);
     c->shard = NULL;
 }
 
@@ -543,6 +545,8 @@ void client_join(struct client *c, struct shard *s)
     assert(loop_here(s->loop) && !c->shard);
     c->shard = s;
     list_push(&s->clients, &c->link);
+    if (c->session) fetch_session_give(s->sessions, c->session);
+    c->session = NULL;
 }
 
 /* ---- from frame to request ------------------------------------------------------------------------------------------------------ */

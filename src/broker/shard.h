@@ -2,6 +2,7 @@
 #pragma once
 #include "req.h"
 
+struct fetch_session;
 struct fetch_sessions;
 struct coordinator;
 
@@ -65,8 +66,10 @@ struct client {
     char listener[64], host[64], local_host[64];
     int local_port;
     bool local_loopback;
-    char software[64]; /* name/version from ApiVersions */
-    struct list line;  /* requests in order of arrival */
+    char software[64];             /* name/version from ApiVersions */
+    int32_t session_id;            /* of the fetch session it used last; 0: none */
+    struct fetch_session *session; /* that one, on the way to another shard */
+    struct list line;              /* requests in order of arrival */
     int line_n;
     size_t line_bytes; /* frames waiting to start */
     bool gone, closing, paused, pumping;

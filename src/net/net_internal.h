@@ -39,7 +39,8 @@ struct net_loop { /* one per shard; at home */
     _Atomic int busy;          /* spread.c: percent of its time that it was awake when it last looked */
     _Atomic int64_t looked_us; /* when that was */
     int64_t looked_slept_us;   /* how long it had slept by then */
-    int64_t spread_us;         /* when it last sent connections away */
+    int64_t rest_us;           /* how long it does not, from then on */
+    int64_t spread_us;         /* when it last gave connections away, or got one */
     struct list movers;        /* conns that are to go to another loop */
     struct timer moves;
     struct timer sweep;
@@ -129,7 +130,8 @@ struct conn {
     struct post again;   /* read or send went over its budget: go on in the next turn; or on its way to another loop */
     struct net_loop *to; /* where it is to go */
     struct list mover;
-    int64_t to_us; /* since when */
+    int64_t to_us;     /* since when */
+    int64_t stayed_us; /* when that was given up; 0: it was not */
     struct sleeper prefault;
     bool prefaulting;
     int64_t used_us;
@@ -151,7 +153,7 @@ void conn_stay(struct conn *c); /* after all */
 void conn_left(struct conn *c); /* from the transport: its old loop does not know it any more */
 /* At the beginning of what a connection has to do: is this loop busier than another? */
 void spread_look(struct net_loop *nl);
-struct net_loop *spread_place(struct net *n); /* for a new connection */
+struct net_loop *spread_place(struct net *n); /* for a new connection; on the first loop */
 void net_sweep_start(struct net_loop *nl);
 void conn_close_deaf(struct net_loop *nl); /* with memory short, who keeps some and does not use it */
 void conn_feed(struct net_loop *nl);       /* starved connections of this loop go on, where there is memory for them */

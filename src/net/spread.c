@@ -12,43 +12,43 @@
 enum {
     TOGETHER = 16, /* connections that make no other loop worth waking */
     WINDOW_US = 20 * 1000,
-    BUSY = 50,            /* percent */
-    REST_US = 100 * 1000, /* between two times of giving away: what it did is to be seen first */
-    LOOK_MOST = 256,      /* connections looked at */
+    FRESH_US = 2 * WINDOW_US,
+    BUSY = 50, /* percent */
+    REST_US =
+        100 * 1000, /* between two times of giving away: what it did is to be seen first. Longer each time that it did not help */
+    REST_MOST_US = 10 * 1000 * 1000,
+    LOOK_MOST = 256, /* connections looked at */
     MOVE_LOOK_US = 1000,
     MOVE_GIVE_UP_US = 50 * 1000,
+    STAYED_US = 1000 * 1000, /* who could not go is left alone for so long */
 };
 
-/* 0 also of one that has had nothing to do lately. */
+/* Who has not looked lately has nothing to do, or too much. */
 static int busy_of(const struct net_loop *nl, int64_t now)
 {
-    return now - atomic_load_explicit(&nl->looked_us, memory_order_relaxed) > 2 * WINDOW_US
-               ? 0
-               : atomic_load_explicit(&nl->busy, memory_order_relaxed);
+    if (now - atomic_load_explicit(&nl->looked_us, memory_order_relaxed) > FRESH_US) return loop_asleep(nl->loop) ? 0 : 100;
+    return atomic_load_explicit(&nl->busy, memory_order_relaxed);
 }
 
-struct net_loop *spread_place(struct net *n)
-{
-    struct net_loop *place = &n->loops[0];
-    if (atomic_load(&place->conns_n) < TOGETHER && busy_of(place, loop_now_us(place->loop)) < BUSY) return place;
-    for (int i = 1; i < n->loops_n; i++)
-        if (atomic_load(&n->loops[i].conns_n) < atomic_load(&place->conns_n)) place = &n->loops[i];
-    return place;
-}
-
-/* Of those that were active since `since` every so manieth goes, so that both loops are to have as much. */
-static void give_away(struct net_loop *nl, struct net_loop *to, int busy, int his, int64_t since)
+/* Of those that were active since `since` so many go that both loops are to have as much. False: there is none to give. */
+static bool give_away(struct net_loop *nl, struct net_loop *to, int busy, int his, int64_t since)
 {
     struct conn *active[LOOK_MOST];
     int n = 0, looked = 0;
-    list_each (l, &nl->conns) {
+    int64_t now = loop_now_us(nl->loop);
+    struct list *last = nl->conns.prev;
+    for (struct list *l = NULL; l != last && looked < LOOK_MOST; looked++) {
+        l = nl->conns.next;
+        list_remove(l); /* the next time begins with others */
+        list_push(&nl->conns, l);
         struct conn *c = container_of(l, struct conn, link);
-        if (looked++ == LOOK_MOST) break;
-        if (c->used_us >= since && !c->to && !c->closing) active[n++] = c;
+        bool stayed = c->stayed_us && now - c->stayed_us < STAYED_US;
+        if (c->used_us >= since && !c->to && !c->closing && !stayed) active[n++] = c;
     }
-    if (n < 2) return;
+    if (n < 2) return false;
     int go = MAX(n * (busy - his) / (2 * busy), 1);
     for (int i = 0; i < go; i++) conn_move(active[i * n / go], to);
+    return true;
 }
 
 void spread_look(struct net_loop *nl)
@@ -61,16 +61,31 @@ void spread_look(struct net_loop *nl)
     nl->looked_slept_us = slept;
     atomic_store_explicit(&nl->busy, busy, memory_order_relaxed);
     atomic_store_explicit(&nl->looked_us, now, memory_order_relaxed);
-    if (busy < BUSY || nl->draining || now - nl->spread_us < REST_US) return;
+    if (busy < BUSY || nl->draining || now - nl->spread_us < nl->rest_us) return;
     struct net_loop *to = NULL;
+    int his = 0;
     for (int i = 0; i < n->loops_n; i++) {
-        struct net_loop *other = &n->loops[i];
-        if (other != nl && (!to || busy_of(other, now) < busy_of(to, now))) to = other;
+        if (&n->loops[i] == nl) continue;
+        int that = busy_of(&n->loops[i], now);
+        if (to && that >= his) continue;
+        to = &n->loops[i];
+        his = that;
     }
-    int his = busy_of(to, now);
     if (his * 2 > busy) return;
+    bool again = now - nl->spread_us < 4 * nl->rest_us;
+    if (!give_away(nl, to, busy, his, since)) return;
+    nl->rest_us = again ? MIN(nl->rest_us * 2, REST_MOST_US) : REST_US;
     nl->spread_us = now;
-    give_away(nl, to, busy, his, since);
+}
+
+struct net_loop *spread_place(struct net *n)
+{
+    struct net_loop *place = &n->loops[0];
+    spread_look(place);
+    if (atomic_load(&place->conns_n) < TOGETHER && busy_of(place, loop_now_us(place->loop)) < BUSY) return place;
+    for (int i = 1; i < n->loops_n; i++)
+        if (atomic_load(&n->loops[i].conns_n) < atomic_load(&place->conns_n)) place = &n->loops[i];
+    return place;
 }
 
 /* ---- on the way -------------------------------------------------------------------------------------------------------------- */
@@ -100,8 +115,13 @@ static void moves_look(struct timer *t)
     int64_t now = loop_now_us(nl->loop);
     list_each_safe (l, next, &nl->movers) {
         struct conn *c = container_of(l, struct conn, mover);
-        if (quiet(c) && !nl->draining) leave(c);
-        else if (now - c->to_us > MOVE_GIVE_UP_US) conn_stay(c);
+        if (quiet(c) && !nl->draining) {
+            leave(c);
+            continue;
+        }
+        if (now - c->to_us <= MOVE_GIVE_UP_US) continue;
+        c->stayed_us = now;
+        conn_stay(c);
     }
     if (!list_empty(&nl->movers)) loop_timer(nl->loop, t, now + MOVE_LOOK_US);
 }
@@ -132,6 +152,8 @@ static void come(struct post *p)
     struct net_loop *nl = c->nl;
     list_push(&nl->conns, &c->link);
     client_join(c->client, nl->shard);
+    nl->spread_us = loop_now_us(nl->loop); /* not on at once */
+    nl->rest_us = MAX(nl->rest_us, REST_US);
     atomic_fetch_sub(&nl->net->moving, 1);
     metric_add(M_connections_moved, 1);
     int rc = c->transport->open(c);

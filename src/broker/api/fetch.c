@@ -102,6 +102,7 @@ enum req_next fetch_start(struct req *rq)
         return REQ_DONE;
     }
     out->session_id = c->session->id;
+    if (c->session->id) rq->client->session_id = c->session->id;
     fetch_plan(rq, c);
     return req_goto(rq, fetch_poll);
 }

@@ -154,6 +154,60 @@ static void timers_fire_in_order_never_early_and_not_when_stopped(void **state)
     loop_free(&l);
 }
 
+/* A timer falls due while the turn before the sleep still works: it must not be the sleep's end that it waits for. */
+struct tight {
+    struct loop *loop;
+    struct timer timer;
+    struct post post;
+    _Atomic int rounds;
+    uint64_t seed;
+};
+enum { TIGHT_ROUNDS = 400 };
+
+static void tight_next(struct tight *t)
+{
+    t->seed = t->seed * 6364136223846793005u + 1442695040888963407u;
+    loop_timer(t->loop, &t->timer, loop_now_us(t->loop) + 1 + (int64_t)(t->seed >> 33) % 2500);
+    loop_defer(t->loop, PHASE_SEND, &t->post);
+}
+
+static void tight_work(struct post *p) /* until about when the timer is due */
+{
+    struct tight *t = container_of(p, struct tight, post);
+    struct clock *clock = loop_world(t->loop)->clock;
+    while (t->timer.heap_at && clock->mono_us(clock) < t->timer.at_us - 2) {}
+}
+
+static void on_tight(struct timer *timer)
+{
+    struct tight *t = container_of(timer, struct tight, timer);
+    if (atomic_fetch_add(&t->rounds, 1) + 1 < TIGHT_ROUNDS) tight_next(t);
+}
+
+static void tight_begin(struct post *p)
+{
+    struct tight *t = container_of(p, struct tight, post);
+    t->post.fn = tight_work;
+    tight_next(t);
+}
+
+static void a_timer_that_falls_due_just_before_the_sleep_is_not_slept_over(void **state)
+{
+    struct test_env *env = *state;
+    struct tight t = { .loop = loop_new(env->world, "tight"), .timer.fn = on_tight, .post.fn = tight_begin, .seed = 1 };
+    loop_start(t.loop);
+    loop_post(t.loop, &t.post);
+    for (int waited = 0, seen = -1; atomic_load(&t.rounds) < TIGHT_ROUNDS; waited++) {
+        if (atomic_load(&t.rounds) != seen) waited = 0;
+        seen = atomic_load(&t.rounds);
+        assert_true(waited < 1000); /* ten seconds for one of less than three milliseconds */
+        usleep(10000);
+    }
+    loop_stop(t.loop);
+    loop_join(t.loop);
+    loop_free(&t.loop);
+}
+
 static void on_past_alarm(struct timer *t)
 {
     struct alarm *a = container_of(t, struct alarm, timer);
@@ -492,6 +546,7 @@ int main(void)
         IN_BOTH_WORLDS(a_call_that_defers_itself_for_long_starves_neither_posts_nor_the_other_phase),
         IN_BOTH_WORLDS(a_stopped_loop_still_runs_what_was_posted_and_deferred_before_it_leaves),
         IN_BOTH_WORLDS(timers_fire_in_order_never_early_and_not_when_stopped),
+        IN_REAL_WORLD(a_timer_that_falls_due_just_before_the_sleep_is_not_slept_over),
         IN_BOTH_WORLDS(a_timer_armed_for_the_past_runs_next_turn_and_lets_posts_through),
         IN_SIM_WORLD(the_timer_heap_always_gives_the_earliest),
         IN_BOTH_WORLDS(a_post_travels_between_loops),

@@ -249,6 +249,74 @@ static void requests_in_any_pieces_are_answered_once_and_in_order(void **state)
     assert_true(moves > 20);
 }
 
+/* The next answer, decoded; its memory is the environment's. */
+static void next_answer(struct test_env *env, struct sock *s, struct conn *c, size_t *at, int16_t key, int16_t version, void *out)
+{
+    const struct wire_msg *msg = wire_response(key);
+    while (s->out.n - *at < 4 || s->out.n - *at < 4 + (size_t)be32(s->out.p + *at)) {
+        if (s->want & IO_READ && s->in_at < s->in.n) conn_ready(c, IO_READ);
+        if (s->want & IO_WRITE) conn_ready(c, IO_WRITE);
+        sim_run(env->world, 100);
+    }
+    size_t n = be32(s->out.p + *at), head = wire_response_header_version(key, version) > 0 ? 5 : 4;
+    assert_ok(wire_decode(msg, version, (struct slice){ (char *)s->out.p + *at + 4 + head, n - head }, &env->arena, out, NULL));
+    *at += 4 + n;
+}
+
+static void a_fetch_session_goes_with_its_connection(void **state)
+{
+    struct test_env *env = test_env_sim(1);
+    struct sock s = { .rnd = env->world->rnd };
+    struct metadata_request m = dflt_metadata_request;
+    struct metadata_request_topic mt = dflt_metadata_request_topic;
+    struct fetch_request in = dflt_fetch_request;
+    struct fetch_request_fetch_topic ft = dflt_fetch_request_fetch_topic;
+    struct fetch_request_fetch_partition fp = dflt_fetch_request_fetch_partition;
+    struct metadata_response made;
+    struct fetch_response out;
+    struct stand t;
+    size_t at = 0;
+    stand_open(&t, env);
+    struct conn *c = dial(t.net, &s);
+    m.topics = &mt;
+    m.topics_n = 1;
+    mt.name = ft.topic = S("t");
+    frame(&s.in, API_METADATA, 8, 0, &m);
+    next_answer(env, &s, c, &at, API_METADATA, 8, &made);
+    in.topics = &ft;
+    in.topics_n = 1;
+    ft.partitions = &fp;
+    ft.partitions_n = 1;
+    fp.partition_max_bytes = 1000;
+    in.session_epoch = 0;
+    int32_t error;
+    do { /* until the topic is there */
+        frame(&s.in, API_FETCH, 11, 0, &in);
+        next_answer(env, &s, c, &at, API_FETCH, 11, &out);
+        error = out.responses[0].partitions[0].error_code;
+    } while (error == err_kafka(E_UNKNOWN_TOPIC_OR_PARTITION));
+    assert_int_equal(error, 0);
+    assert_int_not_equal(out.session_id, 0);
+    in.session_id = out.session_id;
+    in.topics_n = 0;
+    for (int i = 1; i < 5; i++) { /* there and back */
+        conn_move(c, &t.net->loops[i % 2]);
+        while (s.opened <= i) sim_run(env->world, 100);
+        in.session_epoch = i;
+        frame(&s.in, API_FETCH, 11, i, &in);
+        next_answer(env, &s, c, &at, API_FETCH, 11, &out);
+        assert_int_equal(out.error_code, 0);
+        assert_int_equal(out.session_id, in.session_id);
+    }
+    conn_close(c, NULL);
+    sim_run(env->world, 100);
+    assert_true(s.gone);
+    stand_close(&t, env);
+    bytes_free(&s.in);
+    bytes_free(&s.out);
+    test_env_free(&(void *){ env });
+}
+
 /* Memory is short, and of those whose answers are held in it only the one whose socket is full does not read. */
 static void a_peer_that_waits_for_our_disk_is_not_deaf(void **state)
 {
@@ -299,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_in_any_pieces_are_answered_once_and_in_order),
+        cmocka_unit_test(a_fetch_session_goes_with_its_connection),
         cmocka_unit_test(a_peer_that_waits_for_our_disk_is_not_deaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
