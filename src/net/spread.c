@@ -30,6 +30,15 @@ static int busy_of(const struct net_loop *nl, int64_t now)
     return atomic_load_explicit(&nl->busy, memory_order_relaxed);
 }
 
+static struct net_loop *least_busy(const struct net_loop *but, int64_t now) /* of at least two */
+{
+    struct net *n = but->net;
+    struct net_loop *least = &n->loops[but == &n->loops[0]];
+    for (int i = 0; i < n->loops_n; i++)
+        if (&n->loops[i] != but && busy_of(&n->loops[i], now) < busy_of(least, now)) least = &n->loops[i];
+    return least;
+}
+
 /* Of those that were active since `since` so many go that both loops are to have as much. False: there is none to give. */
 static bool give_away(struct net_loop *nl, struct net_loop *to, int busy, int his, int64_t since)
 {
@@ -62,15 +71,8 @@ void spread_look(struct net_loop *nl)
     atomic_store_explicit(&nl->busy, busy, memory_order_relaxed);
     atomic_store_explicit(&nl->looked_us, now, memory_order_relaxed);
     if (busy < BUSY || nl->draining || now - nl->spread_us < nl->rest_us) return;
-    struct net_loop *to = NULL;
-    int his = 0;
-    for (int i = 0; i < n->loops_n; i++) {
-        if (&n->loops[i] == nl) continue;
-        int that = busy_of(&n->loops[i], now);
-        if (to && that >= his) continue;
-        to = &n->loops[i];
-        his = that;
-    }
+    struct net_loop *to = least_busy(nl, now);
+    int his = busy_of(to, now);
     if (his * 2 > busy) return;
     bool again = now - nl->spread_us < 4 * nl->rest_us;
     if (!give_away(nl, to, busy, his, since)) return;
