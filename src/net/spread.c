@@ -13,9 +13,8 @@ enum {
     TOGETHER = 16, /* connections that make no other loop worth waking */
     WINDOW_US = 20 * 1000,
     FRESH_US = 2 * WINDOW_US,
-    BUSY = 50, /* percent */
-    REST_US =
-        100 * 1000, /* between two times of giving away: what it did is to be seen first. Longer each time that it did not help */
+    BUSY = 50,            /* percent */
+    REST_US = 100 * 1000, /* between two times of giving away; longer each time that it did not help */
     REST_MOST_US = 10 * 1000 * 1000,
     LOOK_MOST = 256, /* connections looked at */
     MOVE_LOOK_US = 1000,
