@@ -220,14 +220,6 @@ bool loop_settle(struct loop *l)
     return idle;
 }
 
-bool loop_busy(struct loop *l)
-{
-    pthread_mutex_lock(&l->mu);
-    bool posts = !list_empty(&l->inbox);
-    pthread_mutex_unlock(&l->mu);
-    return posts || has_home_work(l);
-}
-
 bool loop_over(struct loop *l)
 {
     if (!atomic_load(&l->stop)) return false;

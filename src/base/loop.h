@@ -45,7 +45,6 @@ void loop_tick(struct loop *l);  /* reads the clock */
 void loop_drain(struct loop *l); /* one turn's posts, due timers and phases; loop_current is set */
 bool loop_settle(
     struct loop *l); /* before sleeping: true when there is nothing to run at once; from here on posters wake the loop */
-bool loop_busy(struct loop *l);                   /* anything to run at once? */
 bool loop_over(struct loop *l);                   /* told to stop, and nothing is left */
 int64_t loop_next_us(const struct loop *l);       /* the earliest timer; INT64_MAX without one */
 void loop_unpost(struct loop *l, struct post *p); /* at home, or when the loop does not run: takes p back if it waits */

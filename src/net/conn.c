@@ -679,6 +679,15 @@ static bool conn_ops_full(void *conn) { return conn_full(conn); }
 
 static const struct client_ops ops = { .send = conn_send, .close = conn_ops_close, .pause = conn_pause, .full = conn_ops_full };
 
+bool conn_watch(struct conn *c)
+{
+    int rc = c->transport->open(c);
+    if (!rc) return true;
+    log_warn("net", "cannot watch a connection", KV_STR("client", c->host), KV_ERR(rc));
+    conn_close(c, NULL);
+    return false;
+}
+
 struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, const struct client_info *info)
 {
     struct conn *c = new (struct conn);
@@ -696,13 +705,7 @@ struct conn *conn_new(struct net_loop *nl, int fd, const struct transport *t, co
     c->client = client_open(nl->shard, info, &ops, c);
     metric_add(M_connections_opened, 1);
     metric_add(M_connections_open, 1);
-    int rc = t->open(c);
-    if (rc) {
-        log_warn("net", "cannot watch a connection", KV_STR("client", c->host), KV_ERR(rc));
-        conn_close(c, NULL);
-        return NULL;
-    }
-    return c;
+    return conn_watch(c) ? c : NULL;
 }
 
 void conn_close(struct conn *c, const char *why)

@@ -146,7 +146,8 @@ void conn_gone(struct conn *c);                    /* from the transport: nothin
 void conn_close(struct conn *c, const char *why);  /* now; what waits to be sent is lost. NULL: quietly */
 void conn_finish(struct conn *c, const char *why); /* after what waits has been sent */
 void conn_flush(struct conn *c);
-void conn_want(struct conn *c); /* says to the transport what it waits for now */
+bool conn_watch(struct conn *c); /* by its loop, from now on. False: it could not be, and is closed */
+void conn_want(struct conn *c);  /* tells the transport which events it waits for */
 /* To another loop, as soon as all that was read is answered; it is not read until then. Given up when that takes long. */
 void conn_move(struct conn *c, struct net_loop *to);
 void conn_stay(struct conn *c); /* after all */

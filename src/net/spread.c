@@ -157,9 +157,8 @@ static void come(struct post *p)
     nl->rest_us = MAX(nl->rest_us, REST_US);
     atomic_fetch_sub(&nl->net->moving, 1);
     metric_add(M_connections_moved, 1);
-    int rc = c->transport->open(c);
-    if (rc) log_warn("net", "cannot watch a connection", KV_STR("client", c->host), KV_ERR(rc));
-    if (rc || nl->draining) conn_close(c, NULL);
+    if (!conn_watch(c)) return;
+    if (nl->draining) conn_close(c, NULL);
     else net_sweep_start(nl);
 }
 

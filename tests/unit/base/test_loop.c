@@ -160,14 +160,12 @@ struct tight {
     struct timer timer;
     struct post post;
     _Atomic int rounds;
-    uint64_t seed;
 };
 enum { TIGHT_ROUNDS = 400 };
 
 static void tight_next(struct tight *t)
 {
-    t->seed = t->seed * 6364136223846793005u + 1442695040888963407u;
-    loop_timer(t->loop, &t->timer, loop_now_us(t->loop) + 1 + (int64_t)(t->seed >> 33) % 2500);
+    loop_timer(t->loop, &t->timer, loop_now_us(t->loop) + 1 + (int64_t)rnd_below(loop_world(t->loop)->rnd, 2500));
     loop_defer(t->loop, PHASE_SEND, &t->post);
 }
 
@@ -194,7 +192,7 @@ static void tight_begin(struct post *p)
 static void a_timer_that_falls_due_just_before_the_sleep_is_not_slept_over(void **state)
 {
     struct test_env *env = *state;
-    struct tight t = { .loop = loop_new(env->world, "tight"), .timer.fn = on_tight, .post.fn = tight_begin, .seed = 1 };
+    struct tight t = { .loop = loop_new(env->world, "tight"), .timer.fn = on_tight, .post.fn = tight_begin };
     loop_start(t.loop);
     loop_post(t.loop, &t.post);
     for (int waited = 0, seen = -1; atomic_load(&t.rounds) < TIGHT_ROUNDS; waited++) {
